@@ -31,8 +31,8 @@ func derive(parts ...string) string {
 // MessageID names a request among those of all tenants.
 func MessageID(tenant, requestID string) string { return derive(tenant, requestID, "message") }
 
-// RequestedID is the id of the event that wakes provision.
-func RequestedID(messageID string) string { return derive(messageID, "requested") }
+// RequestedID is the id of the event that wakes provision: the message itself.
+func RequestedID(messageID string) string { return messageID }
 
 // ResultID is the id of the event that wakes notify, whatever the outcome.
 func ResultID(messageID string) string { return derive(messageID, "result") }

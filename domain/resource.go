@@ -47,6 +47,7 @@ type Placement struct {
 	Why     string       `json:"why,omitempty"`     // "most free memory of 3 hosts"
 	Segment string       `json:"segment,omitempty"` // "bridged", "vlan-100"
 	VLAN    int          `json:"vlan,omitempty"`
+	Subnet  netip.Prefix `json:"subnet,omitzero"`
 	Address netip.Prefix `json:"address,omitzero"` // 198.18.100.2/24
 	Gateway netip.Addr   `json:"gateway,omitzero"`
 }

@@ -1,0 +1,146 @@
+package application
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"kbnt.dev/virtualization/domain"
+)
+
+// drive is P2: it takes the tasks of the plan in order until the hypervisor was
+// observed at the destination. It is not a transaction; every finished task is
+// recorded under the fence. All calls end with the budget of the lease.
+//
+// nil: the destination was observed. "not-ready": under way. Other Unavailable
+// and Internal errors: trouble. Anything else is final.
+func (p *Provision) drive(ctx context.Context, h *hold) error {
+	ctx, cancel := context.WithDeadline(ctx, h.until)
+	defer cancel()
+	forward := h.request.Goal == domain.ToTarget
+	if h.request.Type.Creates() && forward {
+		if err := p.claim(ctx, h); err != nil {
+			return err
+		}
+	}
+	patience := p.Clock().Add(p.Patience)
+	for _, t := range planFor(h.request, h.resource) {
+		if t.once && h.has(domain.InPlan(t.name)) {
+			continue
+		}
+		started := p.Clock()
+		seen, err := p.attempt(ctx, h, t, patience)
+		if err != nil {
+			return err
+		}
+		h.see(t, seen)
+		if !forward {
+			continue // an undo is told once, when it is complete
+		}
+		if err := p.record(ctx, h, t, seen, p.Clock().Sub(started)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attempt acts once and then looks until the task is done or patience ends.
+func (p *Provision) attempt(ctx context.Context, h *hold, t task, patience time.Time) (domain.Observation, error) {
+	act, seen := p.Hypervisor.Observe, domain.Observation{}
+	if t.gone != nil {
+		act = p.Hypervisor.Delete
+	}
+	var err error
+	if t.want != nil {
+		seen, err = p.Hypervisor.Ensure(ctx, *t.want)
+	} else {
+		seen, err = act(ctx, t.key())
+	}
+	for {
+		switch {
+		case t.gone != nil && err != nil && domain.KindOf(err) == domain.Conflict:
+			return domain.Observation{Key: *t.gone, Phase: domain.ThingAbsent}, nil // somebody else's: ours is not there
+		case err != nil && domain.KindOf(err) == domain.NotFound:
+			return seen, p.missing(ctx, h, err)
+		case err != nil:
+			return seen, fmt.Errorf("%s: %w", t.name, err)
+		case t.done(seen):
+			return seen, nil
+		case seen.Phase == domain.ThingFailed && t.gone == nil:
+			return seen, &domain.Error{Op: t.name, Kind: domain.Invalid, Code: "hypervisor-failed", Detail: strings.TrimSpace("the hypervisor gave up: " + seen.Reason), Err: fmt.Errorf("%s", seen.Message)}
+		case seen.Phase == domain.ThingAbsent && t.wait != nil:
+			return seen, p.missing(ctx, h, notReady("waits for its network"))
+		}
+		pause := p.Poll
+		if seen.RetryAfter > 0 {
+			pause = min(max(seen.RetryAfter, p.Poll/10), time.Second)
+		}
+		if p.Clock().Add(pause).After(patience) || !sleep(ctx, pause) {
+			return seen, notReady(fmt.Sprintf("%s: %s", t.name, seen.Phase))
+		}
+		seen, err = p.Hypervisor.Observe(ctx, t.key())
+	}
+}
+
+// missing decides what it means that something needed is not there: the
+// tenant's own network may still be in the making, else it will never be.
+func (p *Provision) missing(ctx context.Context, h *hold, cause error) error {
+	if uid := h.resource.NetworkUID; uid != "" {
+		standing, err := p.Agenda.Standing(ctx, []string{uid})
+		if err != nil {
+			return err
+		}
+		if standing[uid] {
+			return notReady("waits for its network")
+		}
+		return &domain.Error{Op: "provision", Kind: domain.Invalid, Code: "network-gone", Detail: "the network of the machine was not made or is deleted", Err: cause}
+	}
+	return &domain.Error{Op: "provision", Kind: domain.Invalid, Code: "dependency-missing", Detail: "something the resource needs does not exist", Err: cause}
+}
+
+// sleep waits, and reports false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// has reports whether the history has that line.
+func (h *hold) has(name domain.StepName) bool {
+	for _, s := range h.steps {
+		if s.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// see keeps what was observed of the resource's own things for the decision.
+func (h *hold) see(t task, seen domain.Observation) {
+	if t.want != nil && seen.Key.Kind == mainThing(h.resource.Kind) {
+		h.seen = seen
+	}
+}
+
+func mainThing(k domain.ResourceKind) domain.ThingKind {
+	return map[domain.ResourceKind]domain.ThingKind{
+		domain.Machine: domain.ThingMachine, domain.Volume: domain.ThingVolume, domain.Network: domain.ThingNetwork}[k]
+}
+
+// record is transaction P2s: a finished task becomes a line of the history.
+func (p *Provision) record(ctx context.Context, h *hold, t task, seen domain.Observation, took time.Duration) error {
+	if h.has(domain.InPlan(t.name)) {
+		return nil // known since an earlier delivery
+	}
+	return p.keep(ctx, h, Scope{}, func(w *Work) error {
+		w.Note(domain.NewStep(domain.InPlan(t.name), w.Now, took, map[string]any{
+			"host": seen.Host, "providerId": seen.ProviderID, "phase": string(seen.Phase)}))
+		return nil
+	})
+}

@@ -1,0 +1,158 @@
+package application
+
+import (
+	"context"
+	"time"
+
+	"kbnt.dev/virtualization/domain"
+)
+
+// Relay sends stored events and notes that they were taken: transaction S. It
+// runs after the commit that stored an event, and from the sweep for those that
+// nobody sent. No lock is held while it waits for a sink.
+type Relay struct {
+	Store  Store
+	Agenda Agenda
+	Sender Sender
+	Meter  Meter
+	Clock  Clock
+}
+
+// Send posts an event that waits to be sent and notes its acknowledgement, with
+// what that means for its request: steps 4 to 7 of a request's event, steps 15
+// to 17 and the final status of a terminal one. received is when the client
+// posted, for the response time; zero when nobody waits for an answer.
+//
+// On any error the event stays armed, and is sent again by the next sweep.
+func (r *Relay) Send(ctx context.Context, o Outgoing, received time.Time) error {
+	started := r.Clock()
+	if err := r.Sender.Send(ctx, o.Event); err != nil {
+		return err
+	}
+	took := r.Clock().Sub(started)
+	if o.MessageID == "" {
+		return r.Agenda.Acknowledge(ctx, o.ID, o.ArmedAt)
+	}
+	var t tally
+	err := r.Store.Change(ctx, Scope{MessageID: o.MessageID}, func(w *Work) error {
+		t = tally{}
+		first := w.Outbox[o.ID].Sends == 0
+		w.Acknowledge(o.ID, o.ArmedAt)
+		if first {
+			t.add(MessagesSent, 1, o.Topic)
+			t.add(TopicMessages, 1, o.Topic)
+			t.add(ProcessingDuration, took.Seconds(), "publish")
+		}
+		switch o.ID {
+		case domain.RequestedID(o.MessageID):
+			if first {
+				t.add(RequestsTotal, 1, string(w.Request.Type))
+				t.add(BusinessOperations, 1, string(w.Request.Type), "accepted")
+			}
+			if w.Request.Phase == domain.PhaseValidated {
+				w.Request.Phase = domain.PhasePublished
+			}
+			notePublished(w, o.Event, took, t.series())
+			noteAccepted(w, r.since(received))
+		case domain.TerminalID(o.MessageID):
+			announce(w, o.Event, took, &t)
+		}
+		return nil
+	})
+	if err == nil {
+		t.count(r.Meter)
+	}
+	return err
+}
+
+// Later notes that a request was accepted although its event is not known to be
+// in the topic: the answer is 202 all the same, because the event is stored.
+func (r *Relay) Later(ctx context.Context, messageID string, received time.Time) error {
+	return r.Store.Change(ctx, Scope{MessageID: messageID}, func(w *Work) error {
+		noteAccepted(w, r.since(received))
+		return nil
+	})
+}
+
+func (r *Relay) since(received time.Time) time.Duration {
+	if received.IsZero() {
+		return 0
+	}
+	return r.Clock().Sub(received)
+}
+
+// notePublished writes steps 4 to 6: the event is in its topic.
+func notePublished(w *Work, e Event, took time.Duration, series []string) {
+	w.Note(
+		domain.NewStep(domain.MessagePublished, w.Now, took, map[string]any{
+			"topic": e.Topic, "key": e.Extensions["partitionkey"], "schema": e.DataSchema, "bytes": len(e.Data), "eventId": e.ID}),
+		domain.NewStep(domain.RequestMetricsRecorded, w.Now, 0, map[string]any{"series": series}),
+		domain.NewStep(domain.PublicationConfirmed, w.Now, 0, map[string]any{
+			"acknowledgedAt": w.Now.Format(time.RFC3339Nano), "checksum": e.Extensions["checksum"]}),
+	)
+}
+
+// noteAccepted writes step 7: the client has its 202, or had its chance.
+func noteAccepted(w *Work, took time.Duration) {
+	if _, done := w.Step(domain.RequestAccepted); done {
+		return
+	}
+	w.Request.ResponseTime = took
+	w.Note(domain.NewStep(domain.RequestAccepted, w.Now, took, map[string]any{
+		"status": 202, "responseTime": responseTime(took), "queuePosition": w.Request.QueuePosition}))
+}
+
+func responseTime(took time.Duration) string {
+	if took == 0 {
+		return ""
+	}
+	return took.Round(time.Microsecond).String()
+}
+
+// announce writes what the acknowledged terminal event means: transaction N3.
+func announce(w *Work, e Event, took time.Duration, t *tally) {
+	q := w.Request
+	if !q.Finish(w.Now) {
+		return
+	}
+	endToEnd := w.Now.Sub(q.AcceptedAt)
+	status := "success"
+	if q.Decided != domain.Completed {
+		status = "failed"
+	}
+	t.add(MessagesProcessed, 1, status)
+	t.add(EndToEndLatency, endToEnd.Seconds())
+	t.add(BusinessOperations, 1, string(q.Type), status)
+	t.add(EstimateError, max(q.Estimate-q.DecidedAt.Sub(q.AcceptedAt), q.DecidedAt.Sub(q.AcceptedAt)-q.Estimate).Seconds(), string(q.Type))
+	w.Note(
+		domain.NewStep(domain.EventPublished, w.Now, took, map[string]any{
+			"eventId": e.ID, "type": e.Type, "topic": e.Topic, "key": e.Extensions["partitionkey"], "bytes": len(e.Data),
+			"checksum": e.Extensions["checksum"], "schema": e.DataSchema}),
+		domain.NewStep(domain.CompletionMetricsRecorded, w.Now, 0, map[string]any{
+			"series": t.series(), "endToEndMs": endToEnd.Milliseconds(), "success": q.Decided == domain.Completed, "withinDeadline": !w.Now.After(q.DeadlineAt)}),
+		domain.NewStep(domain.EventAcknowledged, w.Now, 0, map[string]any{"acknowledgedAt": w.Now.Format(time.RFC3339Nano)}),
+	)
+}
+
+// Flush sends the events that were armed longer ago than the given time, oldest
+// first, and says how many were taken. It stops at the first sink that does not
+// answer: the others will not either, and a sweep must end soon.
+func (r *Relay) Flush(ctx context.Context, longer time.Duration) (sent int, err error) {
+	for {
+		batch, err := r.Agenda.Armed(ctx, longer, flushBatch)
+		if err != nil {
+			return sent, err
+		}
+		for _, o := range batch {
+			if err := r.Send(ctx, o, time.Time{}); err != nil {
+				return sent, err
+			}
+			sent++
+		}
+		if len(batch) < flushBatch {
+			return sent, nil
+		}
+	}
+}
+
+const flushBatch = 100

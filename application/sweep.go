@@ -1,0 +1,139 @@
+package application
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"kbnt.dev/virtualization/domain"
+)
+
+// Sweep ends what no event woke: transaction W. It wakes and never provisions,
+// so a request that it saved shows all its steps like any other. Sweeps of
+// several instances may overlap.
+type Sweep struct {
+	Store      Store
+	Agenda     Agenda
+	Graveyard  Graveyard
+	Hypervisor Hypervisor
+	Relay      *Relay
+	Clock      Clock
+	Log        *slog.Logger
+
+	Unsent    time.Duration // how long an event may wait before the sweep sends it
+	Untouched time.Duration // how long an unfinished request may be quiet
+	Grace     time.Duration // how old a thing of no live resource must be to be an orphan
+	Reap      bool          // delete orphans; else they are counted and logged
+	Orphans   func(n int)   // told how many there are
+}
+
+// Findings is what one sweep did.
+type Findings struct {
+	Sent, Overdue, Woken, Moot, Orphans, Reaped int
+}
+
+// Batch is how many of each finding one sweep settles.
+const Batch = 200
+
+// Run sweeps once. Trouble in one part does not stop the others.
+func (s *Sweep) Run(ctx context.Context) (f Findings, err error) {
+	note := func(e error) { err = errors.Join(err, e) }
+	var e error
+	f.Overdue, e = s.overdue(ctx)
+	note(e)
+	f.Woken, e = s.stalled(ctx)
+	note(e)
+	f.Sent, e = s.Relay.Flush(ctx, s.Unsent)
+	note(e)
+	f.Moot, e = s.Graveyard.Moot(ctx)
+	note(e)
+	f.Orphans, f.Reaped, e = s.orphans(ctx)
+	note(e)
+	return f, err
+}
+
+func (s *Sweep) overdue(ctx context.Context) (n int, err error) {
+	ids, err := s.Agenda.Overdue(ctx, Batch)
+	for _, id := range ids {
+		e := s.wake(ctx, id, func(w *Work) string {
+			if !w.Request.Overdue(w.Now) || !turn(w, domain.Fault, domain.ReasonDeadline) {
+				return ""
+			}
+			return domain.RequestedID(id)
+		}, &n)
+		err = errors.Join(err, e)
+	}
+	return n, err
+}
+
+func (s *Sweep) stalled(ctx context.Context) (n int, err error) {
+	ids, err := s.Agenda.Stalled(ctx, s.Untouched, Batch)
+	for _, id := range ids {
+		e := s.wake(ctx, id, func(w *Work) string {
+			event := domain.RequestedID(id)
+			switch {
+			case !w.Request.Unfinished():
+				return ""
+			case w.Request.Decided != domain.Undecided:
+				event = domain.ResultID(id)
+			}
+			w.Arm(event)
+			w.Request.TouchedAt = w.Now
+			return event
+		}, &n)
+		err = errors.Join(err, e)
+	}
+	return n, err
+}
+
+// wake arms an event of a request by a transaction, and sends it.
+func (s *Sweep) wake(ctx context.Context, messageID string, arm func(*Work) (eventID string), n *int) error {
+	var o *Outgoing
+	err := s.Store.Change(ctx, Scope{MessageID: messageID}, func(w *Work) error {
+		o = nil
+		if pending, ok := w.Pending(arm(w)); ok {
+			o = &pending
+		}
+		return nil
+	})
+	if err != nil || o == nil {
+		return err
+	}
+	*n++
+	return s.Relay.Send(ctx, *o, time.Time{})
+}
+
+// orphans compares what the hypervisor has with what the store says is live.
+func (s *Sweep) orphans(ctx context.Context) (found, reaped int, err error) {
+	var old []domain.Observation
+	var uids []string
+	for seen, e := range s.Hypervisor.List(ctx) {
+		if e != nil {
+			return 0, 0, e
+		}
+		if seen.Phase != domain.ThingDeleting && s.Clock().Sub(seen.CreatedAt) > s.Grace {
+			old, uids = append(old, seen), append(uids, seen.Key.Resource)
+		}
+	}
+	standing, err := s.Agenda.Standing(ctx, uids)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, seen := range old {
+		if standing[seen.Key.Resource] {
+			continue
+		}
+		found++
+		s.Log.WarnContext(ctx, "orphan on the hypervisor", "key", seen.Key.Name(), "host", seen.Host, "reap", s.Reap)
+		if s.Reap { // safe: keys are never used again
+			if _, e := s.Hypervisor.Delete(ctx, seen.Key); e != nil {
+				err = errors.Join(err, e)
+				continue
+			}
+			reaped++
+		}
+	}
+	s.Orphans(found - reaped)
+	return found, reaped, err
+}
