@@ -45,12 +45,8 @@ func TestManifestsAreNamedAlike(t *testing.T) {
 		if doc.Metadata.Labels["app.kubernetes.io/part-of"] != "kbnt" {
 			t.Errorf("%s: got labels %v, want app.kubernetes.io/part-of: kbnt", doc, doc.Metadata.Labels)
 		}
-		namespace := "kbnt"
-		if doc.Kind == "KafkaTopic" {
-			namespace = "kafka" // where the Topic Operator looks
-		}
-		if doc.Metadata.Namespace != namespace {
-			t.Errorf("%s: got namespace %q, want %q", doc, doc.Metadata.Namespace, namespace)
+		if doc.Metadata.Namespace != "kbnt" {
+			t.Errorf("%s: got namespace %q, want kbnt", doc, doc.Metadata.Namespace)
 		}
 	}
 	sameSet(t, "names of the manifests", manifestFiles(t), want)
