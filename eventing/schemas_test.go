@@ -110,7 +110,7 @@ func TestSchemasDropNothing(t *testing.T) {
 		"NetworkAttachment":    "mode name vlan",
 		"VolumeSpecification":  "sizeMiB type iops",
 		"NetworkSpecification": "subnet vlan gateway",
-		"RequestMetadata":      "requestId userId tenantId priority resourceId",
+		"RequestMetadata":      "requestId userId tenantId priority resourceId labels",
 		"HistoryEntry":         "service operation status timestamp",
 	}
 	for name, test := range tests {
@@ -236,7 +236,7 @@ func TestMessageKeepsWhatWasAsked(t *testing.T) {
 		"machine": {"a machine keeps its network and everything optional", map[string]any{
 			"cpu": int32(4), "memoryMiB": int64(8192), "diskMiB": int64(102400), "diskType": "SSD",
 			"network": map[string]any{"mode": "vlan", "name": "vlan-100", "vlan": int32(100)},
-			"image":   "ubuntu-22.04", "sshKeys": []any{"ssh-ed25519 AAAAC3Nz user"}, "userData": "#cloud-config",
+			"image":   "Ubuntu 22.04", "sshKeys": []any{"ssh-ed25519 AAAAC3Nz user"}, "userData": "#cloud-config",
 			"securityGroups": []any{"default", "web"}}},
 		"volume":    {"a volume keeps its type and operations", map[string]any{"sizeMiB": int64(512000), "type": "SSD", "iops": int32(3000)}},
 		"network":   {"a network keeps its gateway", map[string]any{"subnet": "10.0.1.0/24", "vlan": int32(200), "gateway": "10.0.1.1"}},
@@ -251,7 +251,7 @@ func TestMessageKeepsWhatWasAsked(t *testing.T) {
 				"correlationId": "corr-456", "timestamp": at, "virtualResourceId": "VM-0909A693",
 				"resourceType": "virtual-machine", "specification": test.spec, "estimatedProvisionTime": int64(30000),
 				"metadata": map[string]any{"requestId": "req-abc123", "userId": "user-789", "tenantId": "acme",
-					"priority": "HIGH", "resourceId": "vm-12345"},
+					"priority": "HIGH", "resourceId": "vm-12345", "labels": map[string]any{"team": "web"}},
 				"processingHistory": []any{map[string]any{"service": eventing.ServiceProducer,
 					"operation": "domain-validated", "status": "SUCCESS", "timestamp": at}},
 				"domain": eventing.Domain,
