@@ -1,6 +1,9 @@
 package application
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Metric is the name and the shape of one metric of the product. The names are
 // a contract with dashboards and alerts; where the source of the product has
@@ -88,6 +91,20 @@ func (t *tally) count(m Meter) {
 			m.Observe(s.metric, s.value, s.labels...)
 		} else {
 			m.Add(s.metric, s.value, s.labels...)
+		}
+	}
+}
+
+// measure times one delivery, from its call until the returned function is
+// called, and counts one that was trouble.
+func measure(m Meter, clock Clock, err *error) func() {
+	started := clock()
+	return func() {
+		took := clock().Sub(started)
+		m.Observe(MessageLatency, took.Seconds())
+		m.Observe(MessageLatencyMs, float64(took)/float64(time.Millisecond))
+		if *err != nil && !waits(*err) && !codeIs(*err, CodeBusy) {
+			m.Add(MessagesFailed, 1, "exception")
 		}
 	}
 }

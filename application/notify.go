@@ -16,6 +16,7 @@ type Notify struct {
 	Codec Codec
 	Relay *Relay
 	Meter Meter
+	Clock Clock
 
 	Poison *Poison
 }
@@ -23,7 +24,8 @@ type Notify struct {
 // Handle takes one delivery to its end. It returns nil when the terminal event
 // is in its topic, or was before, or when the event was buried as poison. Errors
 // ask for redelivery.
-func (n *Notify) Handle(ctx context.Context, e Event, arrival Arrival) error {
+func (n *Notify) Handle(ctx context.Context, e Event, arrival Arrival) (err error) {
+	defer measure(n.Meter, n.Clock, &err)()
 	notice, err := n.Codec.Open(e)
 	if err != nil {
 		return n.Poison.bury(ctx, e, err)

@@ -40,7 +40,8 @@ type Provision struct {
 // redelivery: its request is decided, or the event was buried as poison.
 // Unavailable with the codes "busy" and "not-ready" ask for redelivery and are
 // no trouble; any other error is.
-func (p *Provision) Handle(ctx context.Context, e Event, arrival Arrival) error {
+func (p *Provision) Handle(ctx context.Context, e Event, arrival Arrival) (err error) {
+	defer measure(p.Meter, p.Clock, &err)()
 	n, err := p.Codec.Open(e)
 	if err != nil {
 		return p.Poison.bury(ctx, e, err)

@@ -2,6 +2,7 @@ package application
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"kbnt.dev/virtualization/domain"
@@ -16,6 +17,8 @@ type Relay struct {
 	Sender Sender
 	Meter  Meter
 	Clock  Clock
+
+	tidied atomic.Int64 // when Tidy last looked, in nanoseconds of Clock
 }
 
 // Send posts an event that waits to be sent and notes its acknowledgement, with
@@ -156,3 +159,14 @@ func (r *Relay) Flush(ctx context.Context, longer time.Duration) (sent int, err 
 }
 
 const flushBatch = 100
+
+// Tidy is the part of the sweep that every function does once it is awake: it
+// sends what was left unsent for longer than the given time, and looks no more
+// often than that. What it cannot send now, it leaves.
+func (r *Relay) Tidy(ctx context.Context, longer time.Duration) {
+	last, now := r.tidied.Load(), r.Clock().UnixNano()
+	if now-last < int64(longer) || !r.tidied.CompareAndSwap(last, now) {
+		return
+	}
+	_, _ = r.Flush(ctx, longer)
+}

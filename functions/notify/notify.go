@@ -1,0 +1,56 @@
+// Package notify is the function that tells the world how a request ended: a
+// KafkaSource posts the events of virtualization-results to it, and it posts the
+// public event to the Broker of virtualization-events.
+//
+// It decides nothing: what it announces was decided by provision. It is not
+// called by clients.
+package notify
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"kbnt.dev/virtualization/application"
+	"kbnt.dev/virtualization/infrastructure/httpsource"
+)
+
+// Ports are what the function needs of the world.
+type Ports struct {
+	Notify  *application.Notify
+	Relay   *application.Relay
+	Metrics http.Handler
+	Ready   func(context.Context) error // nil error: deliveries can be handled
+	Log     *slog.Logger
+	Unsent  time.Duration // how long an event may wait before any function sends it
+}
+
+// Function is an instanced function of func's HTTP middleware.
+type Function struct {
+	ports Ports
+	mux   *http.ServeMux
+}
+
+// New makes the function.
+func New(p Ports) *Function {
+	f := &Function{ports: p, mux: http.NewServeMux()}
+	f.mux.Handle("GET /metrics", p.Metrics)
+	f.mux.Handle("/", httpsource.Handler(httpsource.Options{Function: "notify", Handle: f.deliver, Log: p.Log}))
+	return f
+}
+
+// Handle serves deliveries on POST / and metrics on GET /metrics.
+func (f *Function) Handle(w http.ResponseWriter, r *http.Request) { f.mux.ServeHTTP(w, r) }
+
+// Ready reports whether deliveries can be handled.
+func (f *Function) Ready(ctx context.Context) (bool, error) {
+	err := f.ports.Ready(ctx)
+	return err == nil, err
+}
+
+func (f *Function) deliver(ctx context.Context, e application.Event, a application.Arrival) error {
+	err := f.ports.Notify.Handle(ctx, e, a)
+	f.ports.Relay.Tidy(ctx, f.ports.Unsent)
+	return err
+}

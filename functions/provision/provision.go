@@ -1,0 +1,74 @@
+// Package provision is the function that creates real resources: a KafkaSource
+// posts the events of virtualization-requests to it, a PingSource its sweeps.
+//
+// It decides nothing by itself: it receives a delivery, hands it to the use case
+// and answers with the verdict. It is not called by clients.
+package provision
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"kbnt.dev/virtualization/application"
+	"kbnt.dev/virtualization/eventing"
+	"kbnt.dev/virtualization/infrastructure/httpsource"
+)
+
+// Ports are what the function needs of the world.
+type Ports struct {
+	Provision *application.Provision
+	Sweep     *application.Sweep
+	Relay     *application.Relay
+	Metrics   http.Handler
+	Ready     func(context.Context) error // nil error: deliveries can be handled
+	Log       *slog.Logger
+	Unsent    time.Duration // how long an event may wait before any function sends it
+}
+
+// Function is an instanced function of func's HTTP middleware.
+type Function struct {
+	ports Ports
+	mux   *http.ServeMux
+}
+
+// New makes the function.
+func New(p Ports) *Function {
+	f := &Function{ports: p, mux: http.NewServeMux()}
+	f.mux.Handle("GET /metrics", p.Metrics)
+	f.mux.Handle("/", httpsource.Handler(httpsource.Options{Function: "provision", Handle: f.deliver, Log: p.Log}))
+	return f
+}
+
+// Handle serves deliveries on POST / and metrics on GET /metrics.
+func (f *Function) Handle(w http.ResponseWriter, r *http.Request) { f.mux.ServeHTTP(w, r) }
+
+// Ready reports whether deliveries can be handled.
+func (f *Function) Ready(ctx context.Context) (bool, error) {
+	err := f.ports.Ready(ctx)
+	return err == nil, err
+}
+
+func (f *Function) deliver(ctx context.Context, e application.Event, a application.Arrival) error {
+	if e.Type == eventing.TypeSweep {
+		return f.sweep(ctx)
+	}
+	err := f.ports.Provision.Handle(ctx, e, a)
+	f.ports.Relay.Tidy(ctx, f.ports.Unsent)
+	return err
+}
+
+// sweep runs to its end. Trouble is logged and not redelivered: the next tick
+// sweeps again.
+func (f *Function) sweep(ctx context.Context) error {
+	found, err := f.ports.Sweep.Run(ctx)
+	if err != nil {
+		f.ports.Log.WarnContext(ctx, "sweep met trouble", "error", err)
+	}
+	if found != (application.Findings{}) {
+		f.ports.Log.InfoContext(ctx, "swept", "sent", found.Sent, "overdue", found.Overdue, "woken", found.Woken,
+			"moot", found.Moot, "orphans", found.Orphans, "reaped", found.Reaped)
+	}
+	return nil
+}
