@@ -62,11 +62,12 @@ type Agenda interface {
 	Armed(ctx context.Context, longer time.Duration, limit int) ([]Outgoing, error)
 
 	// Overdue returns the message ids of undecided requests past their
-	// deadline that still drive to their target.
+	// deadline that still drive to their target, the earliest deadline first. A
+	// deletion that has begun is left out: nothing can turn it.
 	Overdue(ctx context.Context, limit int) ([]string, error)
 
 	// Stalled returns the message ids of unfinished requests untouched for so
-	// long whose resource nobody holds a lease on.
+	// long whose resource nobody holds a lease on, the longest untouched first.
 	Stalled(ctx context.Context, untouched time.Duration, limit int) ([]string, error)
 
 	// Standing tells of each uid whether a live resource has it. Unknown uids
@@ -74,26 +75,31 @@ type Agenda interface {
 	Standing(ctx context.Context, uids []string) (map[string]bool, error)
 
 	// Acknowledge notes that an event of no request (a dead letter's) was sent.
-	// For all others, see [Work.Acknowledge].
+	// For all others, see [Work.Acknowledge]. NotFound: no such event.
 	Acknowledge(ctx context.Context, eventID string, armedAt time.Time) error
 }
 
 // Graveyard keeps dead letters.
 type Graveyard interface {
 	// Bury stores a dead letter that belongs to no known request, with the event
-	// to send about it. Burying the same again changes nothing.
+	// to send about it. Burying the same again changes nothing. A letter without
+	// a state is open; one without a time is of now.
 	Bury(ctx context.Context, letter DeadLetter, event *Event) error
 
-	// DeadLetters returns a page, newest first. An empty tenant sees all.
+	// DeadLetters returns a page, newest first, after the letter whose id is the
+	// cursor. An empty tenant sees all.
 	DeadLetters(ctx context.Context, tenant string, limit int, cursor string) ([]DeadLetter, error)
 
 	// DeadLetter returns one. NotFound: no such letter.
 	DeadLetter(ctx context.Context, id string) (DeadLetter, error)
 
 	// Resumed notes that a letter was resumed, as which request, if any.
+	// NotFound: no such letter.
 	Resumed(ctx context.Context, id, requestID string) error
 
-	// Moot closes open letters of requests that finished meanwhile, and says how many.
+	// Moot closes open letters of requests that were completed or cancelled
+	// meanwhile, and says how many. One of a failed request stays open: it may
+	// still be resumed, as a new request.
 	Moot(ctx context.Context) (int, error)
 }
 

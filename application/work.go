@@ -260,7 +260,7 @@ func (w *Work) Acknowledge(eventID string, armedAt time.Time) {
 }
 
 // Claim makes the resource hold parts of pools. The change has looked into
-// Pools and found them free.
+// Pools and found them free; the store refuses (Conflict) what another holds.
 func (w *Work) Claim(claims ...domain.Claim) {
 	for _, c := range claims {
 		if w.Pools == nil {
@@ -272,7 +272,8 @@ func (w *Work) Claim(claims ...domain.Claim) {
 }
 
 // Free releases everything the resource holds. Addresses stay unused for a
-// while, because caches of neighbours may still point at them.
+// while, because caches of neighbours may still point at them. They are the
+// claims of pools that begin with "ip/".
 func (w *Work) Free(coolDown time.Duration) {
 	w.Additions.Free, w.Additions.CoolDown = true, coolDown
 }
