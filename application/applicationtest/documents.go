@@ -90,8 +90,8 @@ func testDelete(t *testing.T, d application.Documents) {
 
 func testBytes(t *testing.T, d application.Documents) {
 	for name, data := range map[string]string{
-		"binary": "\x00\xff\xfe'\"\x00",
-		"large":  string(bytes.Repeat([]byte("0123456789abcdef"), 16<<10)),
+		"binary":                       "\x00\xff\xfe'\"\x00",
+		"large":                        string(bytes.Repeat([]byte("0123456789abcdef"), 16<<10)),
 		"odd/name with 'quotes' and ü": "{}",
 	} {
 		wantDocument(t, d, name, data, mustWrite(t, d, name, data, 0))
