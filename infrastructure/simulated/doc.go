@@ -38,7 +38,7 @@
 //
 // Besides those of the port: Unavailable with the codes "no-capacity" (no room on
 // the host), "host-down", "deleting" (the name is not free yet), "address-busy"
-// and "vlan-busy" (its last user is just being deleted), "no-answer" (injected);
+// and "vlan-busy" (its last user is just being deleted), "try-again" and "no-answer" (injected);
 // Conflict with "spec-differs", "foreign", "address-taken", "vlan-taken",
 // "subnet-overlap". NotFound: a machine's root volume or its tenant network is not
 // there. Invalid: a specification out of range, or more IOPS than the class has.

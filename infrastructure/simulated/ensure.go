@@ -58,7 +58,7 @@ func (h *Hypervisor) ensure(ctx context.Context, want domain.Desired) (domain.Ob
 		if err := h.write(ctx, thingDocument(want.Key), t, generation); err != nil {
 			return domain.Observation{}, err
 		}
-		return domain.Observation{}, busy("no-answer", "injected fault %d of %d", t.Tried.Transient, fault.transient)
+		return domain.Observation{}, busy("try-again", "injected fault %d of %d", t.Tried.Transient, fault.transient)
 	}
 
 	changed := false
