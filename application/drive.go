@@ -16,7 +16,7 @@ import (
 // nil: the destination was observed. "not-ready": under way. Other Unavailable
 // and Internal errors: trouble. Anything else is final.
 func (p *Provision) drive(ctx context.Context, h *hold) error {
-	ctx, cancel := context.WithDeadline(ctx, h.until)
+	ctx, cancel := context.WithTimeout(ctx, h.until.Sub(p.Clock()))
 	defer cancel()
 	forward := h.request.Goal == domain.ToTarget
 	if h.request.Type.Creates() && forward {

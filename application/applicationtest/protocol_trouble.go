@@ -1,0 +1,168 @@
+package applicationtest
+
+import (
+	"testing"
+	"time"
+
+	"kbnt.dev/virtualization/application"
+	"kbnt.dev/virtualization/domain"
+)
+
+// troubleCases follow requests on which something goes wrong for good.
+func troubleCases() map[string]func(*testing.T, *chain) {
+	return map[string]func(*testing.T, *chain){
+		"a final refusal is undone": func(t *testing.T, c *chain) {
+			m := c.post(machineDraft("m"))
+			c.hypervisor.Before = func(op string, k domain.Key) error {
+				if op == "ensure" && k.Kind == domain.ThingMachine {
+					return &domain.Error{Kind: domain.Invalid, Code: "too-odd", Detail: "no such machine can be made"}
+				}
+				return nil
+			}
+			c.settle(m.Request.MessageID)
+			r := c.sound(m.Request.MessageID, domain.Fault)
+			if r.Request.Reason != "refused:too-odd" || r.Resource.State != domain.Failed {
+				t.Errorf("reason %q, resource %s; want refused:too-odd, FAILED", r.Request.Reason, r.Resource.State)
+			}
+			c.steps(r, map[domain.StepName]domain.StepStatus{
+				domain.ResourceProvisioned: domain.StepFailed, domain.InPlan("volume-created"): domain.StepCompensated, domain.EventAcknowledged: domain.StepSuccess})
+		},
+		"a retriable error undoes nothing": func(t *testing.T, c *chain) {
+			m := c.post(machineDraft("m"))
+			c.hypervisor.Before = func(op string, k domain.Key) error {
+				if op == "ensure" && k.Kind == domain.ThingMachine {
+					return tryAgain
+				}
+				return nil
+			}
+			_ = c.wake(m.Request.MessageID)
+			if !c.hypervisor.Has(m.Resource.UID) {
+				t.Error("the volume was deleted after an error that may pass")
+			}
+		},
+		"a passed deadline is undone": func(t *testing.T, c *chain) {
+			m := c.post(machineDraft("m"))
+			c.hypervisor.Wait = 1 << 20
+			_ = c.wake(m.Request.MessageID)
+			c.stores.Clock.Advance(11 * time.Minute)
+			if f := c.sweepOnce(); f.Overdue != 1 {
+				t.Errorf("the sweep found %+v, want one overdue", f)
+			}
+			c.settle(m.Request.MessageID)
+			if r := c.sound(m.Request.MessageID, domain.Fault); r.Request.Reason != domain.ReasonDeadline {
+				t.Errorf("reason %q, want %s", r.Request.Reason, domain.ReasonDeadline)
+			}
+		},
+		"a deadline is noticed without a sweep": func(t *testing.T, c *chain) {
+			m := c.post(machineDraft("m"))
+			c.stores.Clock.Advance(11 * time.Minute)
+			c.settle(m.Request.MessageID)
+			c.sound(m.Request.MessageID, domain.Fault)
+		},
+		"no room is waited for": func(t *testing.T, c *chain) {
+			m := c.post(machineDraft("m"))
+			c.refuse("ensure", &domain.Error{Kind: domain.Unavailable, Code: application.CodeNoCapacity})
+			for range 5 { // more than MaxAttempts
+				if err := c.wake(m.Request.MessageID); domain.CodeOf(err) != application.CodeNoCapacity {
+					t.Fatalf("without room the delivery got %v", err)
+				}
+			}
+			c.hypervisor.Before = nil
+			c.settle(m.Request.MessageID)
+			c.sound(m.Request.MessageID, domain.Completed)
+		},
+		"an undo is tried until it was observed": func(t *testing.T, c *chain) {
+			m := c.post(machineDraft("m"))
+			c.hypervisor.Wait = 1 << 20
+			_ = c.wake(m.Request.MessageID)
+			if err := c.cancelNow("m"); err != nil {
+				t.Fatal(err)
+			}
+			c.refuse("delete", tryAgain)
+			for range 6 { // more than MaxAttempts
+				_ = c.wake(m.Request.MessageID)
+				if r := c.record(m.Request.MessageID); r.Request.Decided != domain.Undecided {
+					t.Fatalf("decided %s although the machine exists", r.Request.Decided)
+				}
+			}
+			c.hypervisor.Before = nil
+			c.settle(m.Request.MessageID)
+			r := c.sound(m.Request.MessageID, domain.Cancelled)
+			c.steps(r, map[domain.StepName]domain.StepStatus{domain.ResourceProvisioned: domain.StepCompensated})
+		},
+		"cancelling twice is one answer": func(t *testing.T, c *chain) {
+			m := c.post(machineDraft("m"))
+			if a, b := c.cancelNow("m"), c.cancelNow("m"); a != nil || b != nil {
+				t.Errorf("two cancels got %v and %v", a, b)
+			}
+			c.settle(m.Request.MessageID)
+			if err := c.cancelNow("m"); domain.CodeOf(err) != "outcome-decided" {
+				t.Errorf("a cancel after the end: %v, want outcome-decided", err)
+			}
+		},
+		"a refused deletion stays and is told": func(t *testing.T, c *chain) {
+			m := c.run(machineDraft("m"))
+			d := c.post(operation(domain.DeleteMachine, "d", m.Resource.VirtualID))
+			c.refuse("delete", &domain.Error{Kind: domain.Forbidden, Code: "denied"})
+			if err := c.wake(d.Request.MessageID); err == nil {
+				t.Error("a refused deletion was acknowledged")
+			}
+			if letters, _ := c.stores.DeadLetters(t.Context(), "acme", 10, ""); len(letters) != 1 {
+				t.Errorf("%d dead letters, want one", len(letters))
+			}
+			c.hypervisor.Before = nil
+			c.settle(d.Request.MessageID)
+			c.sound(d.Request.MessageID, domain.Completed)
+			if f := c.sweepOnce(); f.Moot != 1 {
+				t.Errorf("the sweep found %+v, want the letter moot", f)
+			}
+		},
+		"poison is buried once": func(t *testing.T, c *chain) {
+			e := application.Event{ID: "bad", Type: "garbage", Data: []byte{0xff}}
+			for range 2 {
+				if err := c.provision.Handle(t.Context(), e, application.Arrival{}); err != nil {
+					t.Fatalf("poison was not acknowledged: %v", err)
+				}
+			}
+			letters, err := c.stores.DeadLetters(t.Context(), "", 10, "")
+			if err != nil || len(letters) != 1 || letters[0].Reason != "undecodable" {
+				t.Errorf("dead letters %+v, %v, want one: undecodable", letters, err)
+			}
+			if n := len(c.sink.bodies(domain.DeadLetterID("bad", "provision"))); n != 1 {
+				t.Errorf("the dead letter was sent %d times, want once", n)
+			}
+		},
+		"an unknown request is waited for, then buried": func(t *testing.T, c *chain) {
+			id := domain.MessageID("acme", "from another store")
+			e := wakeUp(id)
+			e.Time = c.stores.Clock.Now()
+			if err := c.provision.Handle(t.Context(), e, application.Arrival{EventID: id}); err == nil {
+				t.Error("a request that is not known yet was acknowledged")
+			}
+			c.stores.Clock.Advance(2 * time.Minute)
+			if err := c.provision.Handle(t.Context(), e, application.Arrival{EventID: id}); err != nil {
+				t.Errorf("an old event of an unknown request: %v, want it buried", err)
+			}
+		},
+		"a late result event of an undecided request comes back": func(t *testing.T, c *chain) {
+			m := c.post(machineDraft("m"))
+			if err := c.announce(m.Request.MessageID); err == nil {
+				t.Error("notify acknowledged a request that is not decided")
+			}
+		},
+	}
+}
+
+// steps checks the status of some lines of a history.
+func (c *chain) steps(r application.Record, want map[domain.StepName]domain.StepStatus) {
+	c.t.Helper()
+	have := map[domain.StepName]domain.StepStatus{}
+	for _, s := range r.Steps {
+		have[s.Name] = s.Status
+	}
+	for name, status := range want {
+		if have[name] != status {
+			c.t.Errorf("step %s is %q, want %s", name, have[name], status)
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	fnhttp "knative.dev/func-go/http"
+)
+
+// server is one function behind the middleware it has in a cluster.
+type server struct {
+	name     string
+	url      string
+	service  *fnhttp.Service
+	finished chan error
+}
+
+// listen takes an address. The error names the setting that chose it.
+func listen(setting, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s=%s: %w; choose another address", setting, address, errors.Unwrap(err))
+	}
+	return l, nil
+}
+
+// serve starts a function on a listener. The middleware's own Start would take
+// the address from the environment and the process's signals for itself, which
+// three functions in one process cannot share.
+func serve(name string, l net.Listener, f fnhttp.Handler) *server {
+	s := &server{name: name, url: "http://" + l.Addr().String(), service: fnhttp.New(f), finished: make(chan error, 1)}
+	go func() { s.finished <- s.service.Serve(l) }()
+	return s
+}
+
+// stop lets requests in progress end, for as long as ctx lasts.
+func (s *server) stop(ctx context.Context) error {
+	err := s.service.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("stop %s: %w", s.name, err), s.service.Close())
+	}
+	if served := <-s.finished; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
+
+const drain = 5 * time.Second
