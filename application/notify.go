@@ -58,7 +58,6 @@ func (n *Notify) Wake(ctx context.Context, messageID string, arrival *Arrival) e
 			return fmt.Errorf("encode the terminal event of request %s: %w", q.ID, err)
 		}
 		w.Send(e) // one that is stored already keeps its bytes
-		w.Arm(e.ID)
 		o := w.Outbox[e.ID]
 		terminal = &o
 		return nil

@@ -145,6 +145,12 @@ func counterexamples() map[string]func(*testing.T, *chain) {
 			if domain.KindOf(err) != domain.Conflict {
 				t.Errorf("a deletion during the creation: %v, want Conflict", err)
 			}
+			c.settle(m.Request.MessageID)
+			c.post(operation(domain.StopMachine, "s", m.Resource.VirtualID))
+			_, err = c.submit.Submit(t.Context(), ada, operation(domain.RestartMachine, "r", m.Resource.VirtualID), noon)
+			if domain.CodeOf(err) != "busy" {
+				t.Errorf("a restart while a stop waits: %v, want busy", err)
+			}
 		},
 		"X11 a begun deletion cannot be cancelled": func(t *testing.T, c *chain) {
 			m := c.run(machineDraft("m"))
@@ -211,9 +217,7 @@ func counterexamples() map[string]func(*testing.T, *chain) {
 		"X14 a restart stops once": func(t *testing.T, c *chain) {
 			m := c.run(machineDraft("m"))
 			r := c.post(operation(domain.RestartMachine, "r", m.Resource.VirtualID))
-			c.refuse("ensure", tryAgain) // it stops, and cannot start
-			_ = c.wake(r.Request.MessageID)
-			c.hypervisor.Before = nil
+			c.hypervisor.Wait = 3 // it stops, starts, and is not ready for a while
 			c.settle(r.Request.MessageID)
 			c.sound(r.Request.MessageID, domain.Completed)
 			if c.hypervisor.Offs != 1 {
