@@ -44,7 +44,7 @@ func (h *Hypervisor) delete(ctx context.Context, key domain.Key) (domain.Observa
 		if err := h.write(ctx, thingDocument(key), t, generation); err != nil {
 			return domain.Observation{}, err
 		}
-		return domain.Observation{}, busy("try-again", "injected fault %d of %d", t.Tried.Delete, fault.deleteTransient)
+		return domain.Observation{}, h.inject(ctx, key, "delete-transient", answeredFault(t.Tried.Delete, fault.deleteTransient))
 	}
 
 	until := now

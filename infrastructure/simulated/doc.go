@@ -65,7 +65,7 @@
 //	denied              Forbidden
 //	quota               Exhausted
 //	stuck               made, but never ready
-//	slow=5s             takes that much longer to make, at any speed
+//	slow=5s             takes that much longer to make or to switch, at any speed
 //	partial             a machine is made and fails when it is switched on
 //	delete-transient=2  the first 2 calls of Delete are Unavailable and do nothing
 //

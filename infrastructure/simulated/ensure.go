@@ -51,22 +51,21 @@ func (h *Hypervisor) ensure(ctx context.Context, want domain.Desired) (domain.Ob
 
 	fault, unknown := parseFaults(h.faultWords(want.Key, want.Labels), want.Key.Kind)
 	if t.missing() && len(unknown) > 0 {
-		h.log.WarnContext(ctx, "unknown faults are ignored", "driver", "simulated", "thing", want.Key.Name(), "faults", unknown)
+		h.log.WarnContext(ctx, "unknown faults are ignored", "driver", driver, "thing", want.Key.Name(), "faults", unknown)
 	}
 	if t.Tried.Transient < fault.transient {
 		t.Owner, t.Key, t.Tried.Transient = ours, want.Key, t.Tried.Transient+1
 		if err := h.write(ctx, thingDocument(want.Key), t, generation); err != nil {
 			return domain.Observation{}, err
 		}
-		return domain.Observation{}, busy("try-again", "injected fault %d of %d", t.Tried.Transient, fault.transient)
+		return domain.Observation{}, h.inject(ctx, want.Key, "transient", answeredFault(t.Tried.Transient, fault.transient))
 	}
 
-	changed := false
+	changed := true
 	if t.made() {
 		changed = h.power(&t, want.On, now, fault)
-	} else if changed = true; fault.refusal != "" {
-		e := refusals[fault.refusal]
-		return domain.Observation{}, &e
+	} else if fault.refusal != "" {
+		return domain.Observation{}, h.inject(ctx, want.Key, fault.refusal, refusals[fault.refusal])
 	} else if err := h.create(ctx, &t, want, now, fault); err != nil {
 		return domain.Observation{}, err
 	}
@@ -81,7 +80,7 @@ func (h *Hypervisor) ensure(ctx context.Context, want domain.Desired) (domain.Ob
 		}
 	}
 	if lost {
-		return domain.Observation{}, busy("no-answer", "injected loss %d of %d of the answer", t.Tried.Lost, fault.lost)
+		return domain.Observation{}, h.inject(ctx, want.Key, "lost", unansweredFault(t.Tried.Lost, fault.lost))
 	}
 	return h.see(want.Key, t, now), nil
 }

@@ -2,6 +2,9 @@ package simulated
 
 import (
 	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -45,7 +48,7 @@ func parseFaults(words string, kind domain.ThingKind) (f faults, unknown []strin
 		text, only, _ := strings.Cut(word, "@")
 		name, arg, _ := strings.Cut(text, "=")
 		if name == "terminal-at" {
-			name, arg, only = "terminal", "", arg
+			name, arg, only = "terminal", "", cmp.Or(arg, "?")
 		}
 		if only != "" && !slices.Contains(kinds, domain.ThingKind(only)) || !f.add(name, arg, only == "" || only == string(kind)) {
 			unknown = append(unknown, word)
@@ -101,4 +104,21 @@ func (h *Hypervisor) faultWords(key domain.Key, labels domain.Labels) string {
 		}
 	}
 	return words
+}
+
+// inject makes the error of a fault, and says in the log that nothing is wrong but
+// what was asked for.
+func (h *Hypervisor) inject(ctx context.Context, key domain.Key, fault string, e domain.Error) error {
+	h.log.LogAttrs(ctx, slog.LevelInfo, "fault injected", slog.String("driver", driver), slog.String("thing", key.Name()), slog.String("fault", fault))
+	return &e
+}
+
+// unansweredFault is the error of a fault that is over after some calls.
+func unansweredFault(number, of int) domain.Error {
+	return domain.Error{Kind: domain.Unavailable, Code: "no-answer", Detail: fmt.Sprintf("the hypervisor did not answer (injected fault, %d of %d)", number, of)}
+}
+
+// answeredFault is the answer to a call that was refused before it did anything.
+func answeredFault(number, of int) domain.Error {
+	return domain.Error{Kind: domain.Unavailable, Code: "try-again", Detail: fmt.Sprintf("the hypervisor is not itself (injected fault, %d of %d)", number, of)}
 }

@@ -15,6 +15,9 @@ import (
 
 var _ application.Hypervisor = (*Hypervisor)(nil)
 
+// driver is the name by which every result says that nothing is real.
+const driver = "simulated"
+
 // Options of a simulated hypervisor. Documents is required; all else has a
 // default.
 type Options struct {
@@ -83,6 +86,9 @@ func New(o Options) (*Hypervisor, error) {
 		if _, double := h.turns[hostLedger(host.Name)]; double || host.Name == "" {
 			wrong = append(wrong, fmt.Errorf("host %q: want names that differ", host.Name))
 		}
+		if !slices.Contains([]string{domain.HostUp, domain.HostDraining, domain.HostDown}, host.State) {
+			wrong = append(wrong, fmt.Errorf("host %q: state %q: want up, draining or down", host.Name, host.State))
+		}
 		h.turns[hostLedger(host.Name)] = make(chan struct{}, 1)
 	}
 	if err := errors.Join(wrong...); err != nil {
@@ -112,7 +118,7 @@ func DefaultHosts() []domain.Host {
 // capacity and addresses are guarded. It never fails.
 func (h *Hypervisor) Capabilities(context.Context) (application.Capabilities, error) {
 	return application.Capabilities{
-		Driver: "simulated", Simulated: true, Hosts: cloneHosts(h.hosts),
+		Driver: driver, Simulated: true, Hosts: cloneHosts(h.hosts),
 		Guards: application.Guards{Addresses: true, Capacity: true},
 	}, nil
 }

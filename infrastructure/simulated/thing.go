@@ -27,7 +27,7 @@ type thing struct {
 	Fault   string     `json:"fault,omitempty"`
 	Tried   tried      `json:"tried,omitzero"`
 	On      bool       `json:"on,omitempty"`
-	Partial bool       `json:"partial,omitempty"` // fails when on
+	Partial bool       `json:"partial,omitempty"` // failed when it was switched on
 	Created time.Time  `json:"created,omitzero"`  // zero: not made
 	Due     time.Time  `json:"due,omitzero"`      // what it needs is there
 	Made    time.Time  `json:"made,omitzero"`
@@ -88,7 +88,7 @@ func (t *thing) phase(now time.Time) (p domain.ThingPhase, reason string, until 
 // make sets the times of a new thing whose needs are there from due on.
 func (h *Hypervisor) make(t *thing, now, due time.Time, on bool, f faults) {
 	name := t.Key.Name()
-	t.Created, t.Due, t.Partial = now, later(now, due), f.partial && t.Key.Kind == domain.ThingMachine
+	t.Created, t.Due = now, later(now, due)
 	takes := h.latency.Volume
 	switch t.Key.Kind {
 	case domain.ThingNetwork:
@@ -113,7 +113,7 @@ func (h *Hypervisor) make(t *thing, now, due time.Time, on bool, f faults) {
 // boot sets the times of a machine that is switched on at a time.
 func (h *Hypervisor) boot(t *thing, powered time.Time, f faults) {
 	boot := h.took(h.latency.Boot, t.Key.Name(), "boot")
-	t.Powered = powered
+	t.Powered, t.Partial = powered, f.partial
 	t.Guest = after(powered, time.Duration(float64(boot)*(0.6+0.2*draw(t.Key.Name(), "guest"))))
 	t.Ready = after(powered, boot)
 	if f.stuck {
@@ -130,9 +130,9 @@ func (h *Hypervisor) power(t *thing, on bool, now time.Time, f faults) bool {
 	t.On = on
 	free := later(later(now, t.Made), t.Off)
 	if on {
-		h.boot(t, after(free, h.took(h.latency.Start, t.Key.Name(), "start")), f)
+		h.boot(t, after(free, f.slow+h.took(h.latency.Start, t.Key.Name(), "start")), f)
 	} else {
-		t.Off = after(free, h.took(h.latency.Stop, t.Key.Name(), "stop"))
+		t.Off = after(free, f.slow+h.took(h.latency.Stop, t.Key.Name(), "stop"))
 	}
 	return true
 }

@@ -97,6 +97,44 @@ func (w *world) contract() applicationtest.World {
 	}
 }
 
+// volume, machine and network are things that are wanted. Names of resources need
+// only differ.
+func (w *world) volume(uid string) domain.Desired {
+	m := w.contract().Machine
+	return domain.Desired{Key: domain.Key{Resource: uid, Kind: domain.ThingVolume}, Tenant: "acme",
+		Spec: domain.Specification{Volume: &domain.VolumeSpec{Size: m.Disk, Type: m.DiskType}}}
+}
+
+func (w *world) machine(uid string, n int) domain.Desired {
+	c := w.contract()
+	address := netip.AddrFrom4([4]byte{198, 18, byte(n / 250), byte(1 + n%250)})
+	return domain.Desired{Key: domain.Key{Resource: uid, Kind: domain.ThingMachine}, Tenant: "acme", On: true,
+		Network: "bridged", Address: netip.PrefixFrom(address, 15), Root: w.volume(uid).Key,
+		Spec: domain.Specification{Machine: &c.Machine}}
+}
+
+func (w *world) network(uid string, n int) domain.Desired {
+	spec := w.contract().Networks[n]
+	return domain.Desired{Key: domain.Key{Resource: uid, Kind: domain.ThingNetwork}, Tenant: "acme",
+		VLAN: spec.VLAN, Gateway: spec.Gateway, Spec: domain.Specification{Network: &spec}}
+}
+
+func (w *world) ensure(t testing.TB, want domain.Desired) domain.Observation {
+	t.Helper()
+	o, err := w.Ensure(t.Context(), want)
+	if err != nil {
+		t.Fatalf("ensure %s: %v", want.Key.Name(), err)
+	}
+	return o
+}
+
+func (w *world) delete(t testing.TB, thing domain.Desired) {
+	t.Helper()
+	if _, err := w.Delete(t.Context(), thing.Key); err != nil {
+		t.Fatalf("delete %s: %v", thing.Key.Name(), err)
+	}
+}
+
 // document finds the document of a thing; its name ends in the key's.
 func (w *world) document(key domain.Key) string {
 	return "sim/thing/" + key.Short()[:1] + "/" + key.Name()
