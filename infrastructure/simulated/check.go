@@ -3,6 +3,7 @@ package simulated
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"kbnt.dev/virtualization/domain"
 )
@@ -22,6 +23,8 @@ func (h *Hypervisor) check(want domain.Desired) error {
 	switch k := want.Key; {
 	case k.Resource == "" || k.Item < 0:
 		return invalid("a thing needs a resource and an item of 0 or more")
+	case strings.ContainsAny(k.Resource+want.Network+want.Tenant, separator):
+		return invalid("a name contains a tab or a line feed")
 	case given != 1:
 		return invalid("%d specifications, want 1", given)
 	case k.Kind == domain.ThingMachine && m != nil:

@@ -28,23 +28,21 @@ func (h *Hypervisor) thing(ctx context.Context, key domain.Key) (t thing, genera
 	return t, generation, err
 }
 
-// read decodes a document into an empty v and leaves it empty if there is none.
+// read decodes a JSON document into an empty v and leaves it empty if there is
+// none.
 func (h *Hypervisor) read(ctx context.Context, name string, v any) (generation int64, err error) {
-	data, generation, err := h.documents.Read(ctx, name)
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", name, unanswered(ctx, err))
-	}
-	if data == nil {
-		return generation, nil
+	data, generation, err := h.load(ctx, name)
+	if err != nil || data == nil {
+		return generation, err
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return 0, &domain.Error{Op: "read " + name, Kind: domain.Internal, Detail: "the simulated world is damaged", Err: err}
+		return 0, damaged(name, err)
 	}
 	return generation, nil
 }
 
-// write replaces a document that was read at that generation; a nil v deletes it.
-// errRaced: it was written since.
+// write replaces a JSON document that was read at that generation; a nil v deletes
+// it. errRaced: it was written since.
 func (h *Hypervisor) write(ctx context.Context, name string, v any, generation int64) error {
 	var data []byte
 	if v != nil {
@@ -53,6 +51,18 @@ func (h *Hypervisor) write(ctx context.Context, name string, v any, generation i
 			return fmt.Errorf("encode %s: %w", name, err)
 		}
 	}
+	return h.replace(ctx, name, data, generation)
+}
+
+func (h *Hypervisor) load(ctx context.Context, name string) ([]byte, int64, error) {
+	data, generation, err := h.documents.Read(ctx, name)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read %s: %w", name, unanswered(ctx, err))
+	}
+	return data, generation, nil
+}
+
+func (h *Hypervisor) replace(ctx context.Context, name string, data []byte, generation int64) error {
 	_, err := h.documents.Write(ctx, name, data, generation)
 	switch {
 	case err == nil:
@@ -61,6 +71,10 @@ func (h *Hypervisor) write(ctx context.Context, name string, v any, generation i
 		return errRaced
 	}
 	return fmt.Errorf("write %s: %w", name, unanswered(ctx, err))
+}
+
+func damaged(name string, err error) error {
+	return &domain.Error{Op: "read " + name, Kind: domain.Internal, Detail: "the simulated world is damaged", Err: err}
 }
 
 // retry calls f again as long as it is raced.

@@ -5,32 +5,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"kbnt.dev/virtualization/domain"
 )
 
 // ledger is the document of everything that a host holds, or of all networks.
 type ledger struct {
-	Lines []line `json:"lines"` // by name
-}
-
-// line is what one thing holds of it. Names of fields are short because a ledger
-// is rewritten with each change.
-type line struct {
-	Name  string    `json:"n"`          // domain.Key.Name
-	Until time.Time `json:"u,omitzero"` // given back, and free from then on
-
-	Cores  int             `json:"c,omitempty"`
-	Memory domain.MiB      `json:"m,omitempty"`
-	Disk   domain.MiB      `json:"d,omitempty"`
-	Type   domain.DiskType `json:"t,omitempty"`
-	IOPS   int             `json:"i,omitempty"`
-
-	Address string `json:"a,omitempty"` // machines: the document of the address
-
-	Tenant string `json:"o,omitempty"` // networks
-	VLAN   int    `json:"v,omitempty"`
-	Subnet string `json:"s,omitempty"`
+	Lines []line // by name
 }
 
 const networksLedger = "sim/networks"
@@ -47,6 +26,18 @@ func (l *ledger) prune(now time.Time) {
 	l.Lines = slices.DeleteFunc(l.Lines, func(x line) bool { return !x.Until.IsZero() && !now.Before(x.Until) })
 }
 
+// ledger reads one; a missing one is empty, at generation 0.
+func (h *Hypervisor) ledger(ctx context.Context, name string) (l ledger, generation int64, err error) {
+	data, generation, err := h.load(ctx, name)
+	if err != nil || data == nil {
+		return ledger{}, generation, err
+	}
+	if l, err = parseLedger(string(data)); err != nil {
+		return ledger{}, 0, damaged(name, err)
+	}
+	return l, generation, nil
+}
+
 // change has f change a ledger and writes it if f reports that it did. f is called
 // again when another wrote meanwhile. An error of f writes nothing.
 func (h *Hypervisor) change(ctx context.Context, name string, f func(*ledger) (bool, error)) error {
@@ -59,8 +50,7 @@ func (h *Hypervisor) change(ctx context.Context, name string, f func(*ledger) (b
 		}
 	}
 	return retry(ctx, func() error {
-		var l ledger
-		generation, err := h.read(ctx, name, &l)
+		l, generation, err := h.ledger(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -69,7 +59,7 @@ func (h *Hypervisor) change(ctx context.Context, name string, f func(*ledger) (b
 			return err
 		}
 		l.prune(h.now())
-		return h.write(ctx, name, l, generation)
+		return h.replace(ctx, name, l.encode(), generation)
 	})
 }
 
@@ -94,18 +84,20 @@ func (h *Hypervisor) hold(ctx context.Context, name string, want line, admit fun
 }
 
 // release gives the line of that name back as of a time, after before, which may
-// be nil, did so with what the line notes. It reports whether there was a line.
+// be nil, did so with what the line notes. No line is fine.
 func (h *Hypervisor) release(ctx context.Context, ledgerName, name string, until time.Time, before func(line) error) error {
-	var l ledger
-	if _, err := h.read(ctx, ledgerName, &l); err != nil {
+	data, _, err := h.load(ctx, ledgerName)
+	if err != nil {
 		return err
 	}
-	i, found := l.find(name)
-	if !found {
-		return nil // the usual case for all hosts but one: no turn is needed to see it
-	}
-	if before != nil {
-		if err := before(l.Lines[i]); err != nil {
+	mine, found, err := peek(string(data), name)
+	switch {
+	case err != nil:
+		return damaged(ledgerName, err)
+	case !found:
+		return nil // the usual case, on all hosts but one
+	case before != nil:
+		if err := before(mine); err != nil {
 			return err
 		}
 	}

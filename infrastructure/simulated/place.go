@@ -34,8 +34,8 @@ const noCapacity = "no-capacity"
 func (h *Hypervisor) choose(ctx context.Context, mine line, prefer string) (string, error) {
 	held := map[string][]domain.Claim{}
 	for _, host := range h.hosts {
-		var l ledger
-		if _, err := h.read(ctx, hostLedger(host.Name), &l); err != nil {
+		l, _, err := h.ledger(ctx, hostLedger(host.Name))
+		if err != nil {
 			return "", err
 		}
 		if i, found := l.find(mine.Name); found && l.Lines[i].Until.IsZero() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -167,29 +168,25 @@ func (w *world) residue(t *testing.T) []string {
 		if err != nil {
 			t.Fatalf("read %s: %v", name, err)
 		}
-		type held struct {
-			Holder string
-			Name   string `json:"n"`
-			Until  time.Time
-			U      time.Time
-		}
-		var all struct {
-			held
-			Lines []held
-		}
-		if err := json.Unmarshal(data, &all); err != nil {
-			t.Fatalf("decode %s: %v", name, err)
-		}
-		for _, line := range all.Lines {
-			if line.U.IsZero() || line.U.After(w.clock.now()) {
-				left = append(left, name+" of "+line.Name)
-			}
-		}
-		if strings.HasPrefix(name, "sim/address/") && (all.Until.IsZero() || all.Until.After(w.clock.now())) {
-			left = append(left, name+" of "+all.Holder)
-		}
-		if strings.HasPrefix(name, "sim/thing/") {
+		switch kind, _, _ := strings.Cut(strings.TrimPrefix(name, "sim/"), "/"); kind {
+		case "thing":
 			left = append(left, name)
+		case "address":
+			var a struct {
+				Holder string
+				Until  time.Time
+			}
+			if err := json.Unmarshal(data, &a); err != nil || a.Until.IsZero() || a.Until.After(w.clock.now()) {
+				left = append(left, name+" of "+a.Holder)
+			}
+		default: // a ledger: a heading, and lines of name, time of release, ...
+			lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+			for _, line := range lines[1:] {
+				fields := strings.Split(line, "\t")
+				if ns, err := strconv.ParseInt(fields[1], 10, 64); err != nil || ns == 0 || ns > w.clock.now().UnixNano() {
+					left = append(left, name+" of "+fields[0])
+				}
+			}
 		}
 	}
 	return left
