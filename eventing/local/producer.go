@@ -1,0 +1,105 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+const (
+	maxRecord       = 1 << 20           // bytes, the producer's max.request.size
+	deliveryTimeout = 120 * time.Second // of one record, retries included
+)
+
+// errClosedProducer is returned after close; sarama itself would panic.
+var errClosedProducer = errors.New("the producer is closed")
+
+// producer writes records for all sinks, as the receiver's does: acks=all, not
+// idempotent, no linger, up to five requests in flight. So duplicates and
+// reordering inside a sink are possible when a broker fails.
+type producer struct {
+	async sarama.AsyncProducer
+	pumps sync.WaitGroup
+
+	mu     sync.RWMutex // held for reading while a record is handed over
+	closed bool
+}
+
+func openProducer(brokers []string) (*producer, error) {
+	config := clientConfig()
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Producer.Timeout = 2 * time.Second
+	config.Producer.MaxMessageBytes = maxRecord
+	config.Producer.Partitioner = sarama.NewMurmur2Partitioner // where Java's would put it
+	config.Producer.Return.Successes = true
+	config.Producer.Return.Errors = true
+	// About deliveryTimeout in all: 100 ms doubling up to 1 s.
+	config.Producer.Retry.Max = int(deliveryTimeout / time.Second)
+	config.Producer.Retry.BackoffFunc = func(retries, _ int) time.Duration {
+		return min(time.Second, 100*time.Millisecond<<min(retries, 4))
+	}
+	async, err := sarama.NewAsyncProducer(brokers, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect producer to Kafka at %s: %w", brokers, err)
+	}
+	p := &producer{async: async}
+	p.pumps.Go(func() {
+		for record := range async.Successes() {
+			record.Metadata.(chan error) <- nil
+		}
+	})
+	p.pumps.Go(func() {
+		for failure := range async.Errors() {
+			failure.Msg.Metadata.(chan error) <- failure.Err
+		}
+	})
+	return p, nil
+}
+
+// send returns once Kafka has acknowledged the record. After another error, and
+// after ctx's, the record may be in Kafka or not.
+func (p *producer) send(ctx context.Context, record *sarama.ProducerMessage) error {
+	ctx, cancel := context.WithTimeout(ctx, deliveryTimeout)
+	defer cancel()
+	result := make(chan error, 1) // the pump never waits
+	record.Metadata = result
+	if err := p.hand(ctx, record); err != nil {
+		return fmt.Errorf("write to topic %s: %w", record.Topic, err)
+	}
+	select {
+	case err := <-result:
+		if err != nil {
+			return fmt.Errorf("write to topic %s: %w", record.Topic, err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("write to topic %s: %w", record.Topic, ctx.Err())
+	}
+}
+
+func (p *producer) hand(ctx context.Context, record *sarama.ProducerMessage) error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.closed {
+		return errClosedProducer
+	}
+	select {
+	case p.async.Input() <- record:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close flushes what was handed over. It may be called once.
+func (p *producer) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.async.AsyncClose()
+	p.pumps.Wait()
+}
