@@ -33,12 +33,25 @@ func encode(e *event.Event, topic string, structured bool) (*sarama.ProducerMess
 	ctx := binding.WithForceBinary(context.Background())
 	if structured {
 		ctx = binding.WithForceStructured(context.Background())
+		// The SDK would write data that came in binary mode as a JSON string,
+		// which does not hold every byte.
+		copied := *e
+		copied.DataBase64 = !isJSON(e.DataContentType())
+		e = &copied
 	}
 	record := &sarama.ProducerMessage{Topic: topic}
 	if err := kafka.WriteProducerMessage(ctx, binding.ToMessage(e), record); err != nil {
 		return nil, fmt.Errorf("encode event for topic %s: %w", topic, err)
 	}
 	return record, nil
+}
+
+// isJSON reports whether data of a content type stands in a structured event as
+// it is. No content type means JSON.
+func isJSON(contentType string) bool {
+	mediaType, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	mediaType = strings.TrimSpace(mediaType)
+	return mediaType == "" || strings.HasSuffix(mediaType, "/json") || strings.HasSuffix(mediaType, "+json")
 }
 
 // decodeRecord reads the event of a record. It fails for a record that is no

@@ -79,12 +79,12 @@ func (c *consumer) run(ctx context.Context) {
 
 // member is one life as a group member. It returns nil when ctx ends.
 func (c *consumer) member(ctx context.Context) (err error) {
-	if c.latest {
-		if err := startAtEnd(c.brokers, c.group, c.topics); err != nil {
-			return err
-		}
+	client, err := sarama.NewClient(c.brokers, c.config())
+	if err != nil {
+		return err
 	}
-	group, err := sarama.NewConsumerGroup(c.brokers, c.group, c.config())
+	defer func() { err = errors.Join(err, client.Close()) }()
+	group, err := sarama.NewConsumerGroupFromClient(c.group, client)
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (c *consumer) member(ctx context.Context) (err error) {
 		drain.Wait()
 	}()
 	for ctx.Err() == nil {
-		if err := group.Consume(ctx, c.topics, &session{consumer: c, closing: ctx}); err != nil && ctx.Err() == nil {
+		if err := group.Consume(ctx, c.topics, &session{consumer: c, client: client, closing: ctx}); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
@@ -109,10 +109,16 @@ func (c *consumer) member(ctx context.Context) (err error) {
 // session handles the claims between two rebalances.
 type session struct {
 	*consumer
+	client  sarama.Client
 	closing context.Context // ended: the source is being closed, this is no rebalance
 }
 
-func (s *session) Setup(sarama.ConsumerGroupSession) error {
+func (s *session) Setup(group sarama.ConsumerGroupSession) error {
+	if s.latest {
+		if err := startAtEnd(s.client, s.group, group); err != nil {
+			return err
+		}
+	}
 	s.once.Do(func() { close(s.joined) })
 	return nil
 }

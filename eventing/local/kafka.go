@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -130,51 +129,30 @@ func (t topic) detail(brokers int) sarama.TopicDetail {
 }
 
 // startAtEnd does what the controller does for a source whose initialOffset is
-// latest: it commits the end of the log for every partition without an offset,
-// so that what comes from now on is delivered even after a restart.
-func startAtEnd(brokers []string, group string, topics []string) (err error) {
-	config := clientConfig()
-	config.Consumer.Offsets.AutoCommit.Enable = true
-	config.Consumer.Offsets.AutoCommit.Interval = time.Hour // the commit is on Close
-	client, err := sarama.NewClient(brokers, config)
-	if err != nil {
-		return fmt.Errorf("connect to Kafka at %s: %w", brokers, err)
-	}
-	defer func() { err = errors.Join(err, client.Close()) }()
-	manager, err := sarama.NewOffsetManagerFromClient(group, client)
+// latest: it commits the end of the log for every claimed partition without an
+// offset, so that what comes from now on is delivered even after a restart. It
+// runs before the first record is fetched.
+func startAtEnd(client sarama.Client, group string, session sarama.ConsumerGroupSession) error {
+	admin, err := sarama.NewClusterAdminFromClient(client) // not closed: that would close the client
 	if err != nil {
 		return fmt.Errorf("offsets of group %s: %w", group, err)
 	}
-	defer func() { err = errors.Join(err, manager.Close()) }()
-	for _, topic := range topics {
-		partitions, err := client.Partitions(topic)
-		if err != nil {
-			return fmt.Errorf("partitions of topic %s: %w", topic, err)
-		}
+	committed, err := admin.ListConsumerGroupOffsets(group, session.Claims())
+	if err != nil {
+		return fmt.Errorf("offsets of group %s: %w", group, err)
+	}
+	for topic, partitions := range session.Claims() {
 		for _, partition := range partitions {
-			if err := startPartitionAtEnd(client, manager, topic, partition); err != nil {
-				return fmt.Errorf("first offset of group %s on %s/%d: %w", group, topic, partition, err)
+			if block := committed.GetBlock(topic, partition); block != nil && block.Offset >= 0 {
+				continue
 			}
+			end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
+			if err != nil {
+				return fmt.Errorf("end of %s/%d: %w", topic, partition, err)
+			}
+			session.MarkOffset(topic, partition, end, "")
 		}
 	}
-	return nil
-}
-
-func startPartitionAtEnd(client sarama.Client, manager sarama.OffsetManager, topic string, partition int32) error {
-	offsets, err := manager.ManagePartition(topic, partition)
-	if err != nil {
-		return err
-	}
-	defer offsets.AsyncClose()
-	// Without a committed offset NextOffset is the configured start, which is
-	// negative.
-	if next, _ := offsets.NextOffset(); next >= 0 {
-		return nil
-	}
-	end, err := client.GetOffset(topic, partition, sarama.OffsetNewest)
-	if err != nil {
-		return err
-	}
-	offsets.MarkOffset(end, "")
+	session.Commit()
 	return nil
 }
