@@ -15,7 +15,7 @@ const (
 	// records while fewer than 50 are in flight.
 	maxInFlight = 99
 
-	commitEvery = 5 * time.Second
+	commitEvery = 5 * time.Second // auto.commit.interval.ms of the data plane
 	// grace is how long Close waits for calls in progress, so that their
 	// results are committed.
 	grace = 2 * time.Second
@@ -27,8 +27,9 @@ type consumer struct {
 	brokers    []string
 	group      string
 	topics     []string
-	latest     bool // start at the end of the log where no offset is committed
-	ordered    bool // one record in flight per partition
+	latest     bool          // start at the end of the log where no offset is committed
+	ordered    bool          // one record in flight per partition
+	commits    time.Duration // between two commits
 	isolation  sarama.IsolationLevel
 	dispatcher *dispatcher
 	log        *slog.Logger
@@ -47,7 +48,7 @@ func (c *consumer) config() *sarama.Config {
 	config.Consumer.MaxWaitTime = 100 * time.Millisecond // a new claim waits for the running fetch
 	config.Consumer.Group.Session.Timeout = 10 * time.Second
 	config.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategySticky()}
-	config.Consumer.Offsets.AutoCommit.Interval = commitEvery
+	config.Consumer.Offsets.AutoCommit.Interval = c.commits
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	if c.latest {
 		config.Consumer.Offsets.Initial = sarama.OffsetNewest

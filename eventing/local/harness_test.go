@@ -30,6 +30,7 @@ const patience = 30 * time.Second
 type world struct {
 	*Eventing
 	t        *testing.T
+	client   *http.Client
 	name     string // stands for "virtualization" in the manifests
 	services map[string]string
 	provision, notify, subscriber,
@@ -39,7 +40,7 @@ type world struct {
 // newWorld prepares the services; open makes the platform.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, name: "test-" + uuid.NewString()[:8], services: make(map[string]string)}
+	w := &world{t: t, client: testClient(t), name: "test-" + uuid.NewString()[:8], services: make(map[string]string)}
 	w.provision, w.notify = newReceiver(t), newReceiver(t)
 	w.subscriber, w.sweeper = newReceiver(t), newReceiver(t)
 	for name, r := range map[string]*receiver{"provision": w.provision, "notify": w.notify, "subscriber": w.subscriber, "sweeper": w.sweeper} {
@@ -60,6 +61,7 @@ func (w *world) open(change func(*Options), edit ...string) *world {
 	if brokers := os.Getenv("KAFKA_BROKERS"); brokers != "" {
 		options.Brokers = strings.Split(brokers, ",")
 	}
+	options.commitEvery = time.Hour // only Close commits
 	if change != nil {
 		change(&options)
 	}
@@ -67,12 +69,33 @@ func (w *world) open(change func(*Options), edit ...string) *world {
 		w.t.Fatalf("Open: %v", err)
 	}
 	opened := w.Eventing
+	if len(options.Brokers) > 0 {
+		w.t.Cleanup(func() { w.deleteTopics(opened) })
+	}
 	w.t.Cleanup(func() {
 		if err := opened.Close(); err != nil {
 			w.t.Errorf("Close: %v", err)
 		}
 	})
 	return w
+}
+
+// deleteTopics leaves a real Kafka as it was.
+func (w *world) deleteTopics(of *Eventing) {
+	if os.Getenv("KAFKA_BROKERS") == "" {
+		return
+	}
+	admin, err := sarama.NewClusterAdmin(of.Brokers(), clientConfig())
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	defer admin.Close()
+	for _, topic := range of.options.Manifests.topics {
+		if err := admin.DeleteTopic(topic.topic); err != nil {
+			w.t.Error(err)
+		}
+	}
 }
 
 func (w *world) start() *world {
@@ -95,7 +118,7 @@ func (w *world) post(url string, e event.Event) int {
 	if err := cehttp.WriteRequest(w.t.Context(), binding.ToMessage(&e), request); err != nil {
 		w.t.Fatal(err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := w.client.Do(request)
 	if err != nil {
 		w.t.Fatalf("post event %s to %s: %v", e.ID(), url, err)
 	}
@@ -242,6 +265,12 @@ func (r *receiver) none() {
 		r.t.Errorf("unexpected delivery: %s", e.Event)
 	default:
 	}
+}
+
+func testClient(t *testing.T) *http.Client {
+	client := newClient()
+	t.Cleanup(client.CloseIdleConnections)
+	return client
 }
 
 func status(code int) http.HandlerFunc {

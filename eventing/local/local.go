@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -38,6 +39,9 @@ type Options struct {
 
 	// Log is where losses, dead letters and trouble are told. Default: nowhere.
 	Log *slog.Logger
+
+	// commitEvery is for tests that must not meet a commit. Default five seconds.
+	commitEvery time.Duration
 }
 
 // Eventing is a running platform.
@@ -78,6 +82,9 @@ func Open(ctx context.Context, options Options) (_ *Eventing, err error) {
 	if options.HTTPAddr == "" {
 		options.HTTPAddr = "127.0.0.1:8090"
 	}
+	if options.commitEvery == 0 {
+		options.commitEvery = commitEvery
+	}
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
@@ -95,7 +102,7 @@ func Open(ctx context.Context, options Options) (_ *Eventing, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("sinks: listen on Options.HTTPAddr %s: %w", options.HTTPAddr, err)
 	}
-	e.base = "http://" + listener.Addr().String()
+	e.base = "http://" + reachable(listener.Addr())
 	if err := e.openKafka(); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
@@ -133,6 +140,15 @@ func (e *Eventing) serve(listener net.Listener) {
 			e.options.Log.Error("the sinks do not listen any more", "error", err)
 		}
 	}()
+}
+
+// reachable is where this machine finds a listener: 0.0.0.0 and [::] are no
+// addresses to connect to.
+func reachable(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return addr.String()
 }
 
 // Brokers are the addresses of Kafka, host:port.
@@ -195,7 +211,7 @@ func (e *Eventing) Close() error {
 		<-e.served
 	}
 	if e.producer != nil {
-		e.producer.close()
+		errs = append(errs, e.producer.close())
 	}
 	e.client.CloseIdleConnections()
 	if e.embedded != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	"go.uber.org/goleak"
 )
 
@@ -20,9 +21,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		// The registry of sarama's metrics ticks for the life of the process.
 		goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
-		// The tests' own client keeps connections to their platforms.
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
 	)
 }
 
@@ -78,11 +76,13 @@ func TestRefusedEventIsDeadLettered(t *testing.T) {
 // An event whose dead letter sink fails is lost, and its offset committed.
 func TestFailedDeadLetterSinkLosesEvent(t *testing.T) {
 	t.Parallel()
+	skipRealKafka(t)
+	dir := t.TempDir()
 	w := newWorld(t)
 	w.provision.answers(status(http.StatusServiceUnavailable))
 	graveyard := newReceiver(t)
 	graveyard.answers(status(http.StatusServiceUnavailable))
-	w.open(nil, "ref: {apiVersion: eventing.knative.dev/v1alpha1, kind: KafkaSink, name: dead-letters}", "uri: "+graveyard.URL).start()
+	w.open(func(o *Options) { o.DataDir = dir }, "ref: {apiVersion: eventing.knative.dev/v1alpha1, kind: KafkaSink, name: dead-letters}", "uri: "+graveyard.URL).start()
 	w.post(w.SinkURL("requests"), newEvent("lost", "user-1"))
 	for range 3 { // retry: 2
 		w.provision.next()
@@ -93,6 +93,52 @@ func TestFailedDeadLetterSinkLosesEvent(t *testing.T) {
 	}
 	w.provision.none()
 	graveyard.none()
+	w.open(func(o *Options) { o.DataDir = dir })
+	if got := w.committed(w.name+"-provision", w.name+"-requests"); got != 1 {
+		t.Errorf("committed %d records, want the lost one", got)
+	}
+}
+
+// A Kne- header that is no extension's name stops an ordered partition for
+// good, and no other: the record comes again with every start.
+func TestUnsettledRecordBlocksItsPartition(t *testing.T) {
+	t.Parallel()
+	skipRealKafka(t)
+	dir := t.TempDir()
+	inDir := func(o *Options) { o.DataDir = dir }
+	ordered := []string{"ordering: unordered", "ordering: ordered"}
+	w := newWorld(t)
+	w.provision.answers(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Ce-Id") == "bad" {
+			rw.Header().Set("Kne-Error-Reason", "x")
+			rw.WriteHeader(http.StatusBadRequest)
+		}
+	})
+	w.open(inDir, ordered...).start()
+	bad, elsewhere := "key-0", "key-1"
+	for i := 2; murmur2([]byte(bad))&0x7fffffff%3 == murmur2([]byte(elsewhere))&0x7fffffff%3; i++ {
+		elsewhere = fmt.Sprint("key-", i)
+	}
+	w.post(w.SinkURL("requests"), newEvent("bad", bad))
+	if got := w.provision.next(); got.ID() != "bad" {
+		t.Fatalf("delivered %s, want bad", got.Event)
+	}
+	w.post(w.SinkURL("requests"), newEvent("behind", bad))
+	w.post(w.SinkURL("requests"), newEvent("beside", elsewhere))
+	if got := w.provision.next(); got.ID() != "beside" {
+		t.Errorf("delivered %s, want only the event of another partition", got.Event)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.provision.none()
+	w.provision.answers(nil)
+	w.open(inDir, ordered...).start()
+	for _, want := range []string{"bad", "behind"} {
+		if got := w.provision.next(); got.ID() != want {
+			t.Errorf("delivered %s, want %s", got.Event, want)
+		}
+	}
 }
 
 // A platform that ends keeps what it did: nothing is delivered twice. One that
@@ -465,5 +511,83 @@ func copyFolder(t *testing.T, from, to string) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A key finds the partition that a Java producer would choose.
+func TestKeysArePlacedAsInJava(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).open(nil)
+	for i := range 20 {
+		w.post(w.SinkURL("requests"), newEvent(fmt.Sprint(i), fmt.Sprint("user-", i)))
+	}
+	for _, record := range w.records(w.name+"-requests", 20) {
+		if want := murmur2(record.Key) & 0x7fffffff % 3; record.Partition != want {
+			t.Errorf("key %s is in partition %d, want %d", record.Key, record.Partition, want)
+		}
+	}
+}
+
+// A KafkaSource reads committed records only, a Trigger reads aborted ones too.
+func TestIsolation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).open(nil).start()
+	config := clientConfig()
+	config.Producer.Idempotent = true
+	config.Producer.Transaction.ID = w.name
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Producer.Return.Successes = true
+	config.Net.MaxOpenRequests = 1
+	writer, err := sarama.NewSyncProducer(w.Brokers(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	if err := writer.BeginTxn(); err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []string{"-requests", "-events"} {
+		e := newEvent("aborted", "user-1")
+		record, err := encode(&e, w.name+topic, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := writer.SendMessage(record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.subscriber.next(); got.ID() != "aborted" {
+		t.Errorf("the Trigger delivered %s, want the record of the open transaction", got.Event)
+	}
+	if err := writer.AbortTxn(); err != nil {
+		t.Fatal(err)
+	}
+	w.post(w.SinkURL("requests"), newEvent("committed", "user-1"))
+	if got := w.provision.next(); got.ID() != "committed" {
+		t.Errorf("the KafkaSource delivered %s, want the committed event only", got.Event)
+	}
+}
+
+// Closing comes to an end when Kafka is away.
+func TestCloseWithoutKafka(t *testing.T) {
+	t.Parallel()
+	skipRealKafka(t)
+	kafka, err := openEmbedded("127.0.0.1:0", "", testLog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t).open(func(o *Options) { o.Brokers = kafka.cluster.ListenAddrs() }).start()
+	if err := kafka.close(); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error)
+	go func() { closed <- w.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("Close does not return")
 	}
 }

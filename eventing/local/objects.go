@@ -109,7 +109,7 @@ func (p *parser) document(o object, apiVersion string, meta metadata, text []byt
 			p.trigger(o, meta, spec)
 		}
 	case played && o.kind == "PingSource":
-		if spec, ok := decode[pingSpec](p, o, text, versions("sources.knative.dev/v1")); ok {
+		if spec, ok := decode[pingSpec](p, o, text, versions("sources.knative.dev/v1", "sources.knative.dev/v1beta2")); ok {
 			p.ping(o, spec)
 		}
 	case played && !skipped[o.kind]:

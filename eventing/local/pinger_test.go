@@ -22,6 +22,7 @@ func TestPinger(t *testing.T) {
 		p.sender.retry = pingRetried
 		go p.run(t.Context())
 		time.Sleep(2*time.Minute + time.Second) // synctest's clock
+		synctest.Wait()
 		// 503 is worth a retry, 500 is not: the first tick is lost.
 		want := []time.Duration{time.Minute, time.Minute + 100*time.Millisecond, 2 * time.Minute}
 		if len(x.asked) != len(want) {

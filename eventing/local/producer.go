@@ -27,6 +27,7 @@ type producer struct {
 
 	mu     sync.RWMutex // held for reading while a record is handed over
 	closed bool
+	gone   chan struct{} // closed when no answer is waited for any more
 }
 
 func openProducer(brokers []string) (*producer, error) {
@@ -46,7 +47,7 @@ func openProducer(brokers []string) (*producer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect producer to Kafka at %s: %w", brokers, err)
 	}
-	p := &producer{async: async}
+	p := &producer{async: async, gone: make(chan struct{})}
 	p.pumps.Go(func() {
 		for record := range async.Successes() {
 			record.Metadata.(chan error) <- nil
@@ -78,6 +79,8 @@ func (p *producer) send(ctx context.Context, record *sarama.ProducerMessage) err
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("write to topic %s: %w", record.Topic, ctx.Err())
+	case <-p.gone:
+		return fmt.Errorf("write to topic %s: %w", record.Topic, errClosedProducer)
 	}
 }
 
@@ -95,11 +98,26 @@ func (p *producer) hand(ctx context.Context, record *sarama.ProducerMessage) err
 	}
 }
 
-// close flushes what was handed over. It may be called once.
-func (p *producer) close() {
+// close flushes what was handed over, for two seconds: with Kafka away the rest
+// would take as long as deliveryTimeout, and then it is not waited for. It may
+// be called once.
+func (p *producer) close() error {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
+	defer close(p.gone)
 	p.async.AsyncClose()
-	p.pumps.Wait()
+	flushed := make(chan struct{})
+	go func() {
+		p.pumps.Wait()
+		close(flushed)
+	}()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-flushed:
+		return nil
+	case <-timer.C:
+		return errors.New("close producer: records that were not answered with 202 are still on their way to Kafka")
+	}
 }

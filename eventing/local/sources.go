@@ -162,7 +162,7 @@ func (e *Eventing) dispatcher(o object, to destination, policy delivery, at addr
 func (e *Eventing) consumer(d *dispatcher, group string, topics []string, latest, ordered bool) *consumer {
 	return &consumer{
 		brokers: e.brokers, group: group, topics: topics, latest: latest, ordered: ordered,
-		dispatcher: d, log: d.log, callCtx: e.callCtx,
+		commits: e.options.commitEvery, dispatcher: d, log: d.log, callCtx: e.callCtx,
 		slots: make(chan struct{}, maxInFlight), joined: make(chan struct{}),
 	}
 }
