@@ -3,17 +3,18 @@ package local
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
+	"os/exec"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 )
 
@@ -141,48 +142,74 @@ func TestUnsettledRecordBlocksItsPartition(t *testing.T) {
 	}
 }
 
-// A platform that ends keeps what it did: nothing is delivered twice. One that
-// is killed delivers again what was done since the last commit.
-func TestRestart(t *testing.T) {
+// A platform that ends keeps what it did: nothing is delivered twice.
+func TestCloseThenOpen(t *testing.T) {
 	t.Parallel()
 	skipRealKafka(t)
-	for name, test := range map[string]struct {
-		killed    bool
-		delivered bool // again
-	}{
-		"closed": {false, false},
-		"killed": {true, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			w := newWorld(t).open(func(o *Options) { o.DataDir = dir }).start()
-			w.post(w.SinkURL("requests"), newEvent("first", "user-1"))
-			w.provision.next()
-
-			next := t.TempDir()
-			if test.killed {
-				// What a killed process leaves behind is what is on disk now.
-				copyFolder(t, filepath.Join(dir, "kafka"), filepath.Join(next, "kafka"))
-			}
-			if err := w.Close(); err != nil {
-				t.Fatalf("Close: %v", err)
-			}
-			if !test.killed {
-				next = dir
-			}
-			w.open(func(o *Options) { o.DataDir = next }).start()
-			if test.delivered {
-				if got := w.provision.next(); got.ID() != "first" {
-					t.Errorf("delivered %s, want first again", got.Event)
-				}
-			}
-			w.post(w.SinkURL("requests"), newEvent("second", "user-1"))
-			if got := w.provision.next(); got.ID() != "second" {
-				t.Errorf("delivered %s, want second", got.Event)
-			}
-		})
+	dir := t.TempDir()
+	inDir := func(o *Options) { o.DataDir = dir }
+	w := newWorld(t).open(inDir).start()
+	w.post(w.SinkURL("requests"), newEvent("first", "user-1"))
+	w.provision.next()
+	if err := w.Close(); err != nil {
+		t.Fatalf("Close: %v", err)
 	}
+	w.open(inDir).start()
+	w.post(w.SinkURL("requests"), newEvent("second", "user-1"))
+	if got := w.provision.next(); got.ID() != "second" {
+		t.Errorf("delivered %s, want second", got.Event)
+	}
+}
+
+// Variables that tell TestVictim what to do.
+const (
+	victimDir      = "LOCAL_TEST_VICTIM_DIR"
+	victimName     = "LOCAL_TEST_VICTIM_NAME"
+	victimFunction = "LOCAL_TEST_VICTIM_FUNCTION"
+)
+
+// A platform that is killed loses no event, and delivers again what was done
+// since the last commit.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	skipRealKafka(t)
+	dir := t.TempDir()
+	w := newWorld(t)
+	victim := exec.Command(os.Args[0], "-test.run=^TestVictim$")
+	victim.Env = append(os.Environ(), victimDir+"="+dir, victimName+"="+w.name, victimFunction+"="+w.provision.URL)
+	if err := victim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	killed := sync.OnceFunc(func() {
+		if err := victim.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+		_ = victim.Wait() // it says that it was killed
+	})
+	defer killed()
+	if got := w.provision.next(); got.ID() != "first" {
+		t.Fatalf("delivered %s, want first", got.Event)
+	}
+	killed()
+
+	w.open(func(o *Options) { o.DataDir = dir }).start()
+	if got := w.provision.next(); got.ID() != "first" {
+		t.Errorf("delivered %s, want first again", got.Event)
+	}
+}
+
+// TestVictim is the process that TestKilled kills: it sends one event and
+// waits for its end.
+func TestVictim(t *testing.T) {
+	dir := os.Getenv(victimDir)
+	if dir == "" {
+		t.Skip("is run by TestKilled")
+	}
+	w := newWorld(t)
+	w.name, w.services["provision"] = os.Getenv(victimName), os.Getenv(victimFunction)
+	w.open(func(o *Options) { o.DataDir = dir }).start()
+	w.post(w.SinkURL("requests"), newEvent("first", "user-1"))
+	<-t.Context().Done() // its parent, or the time limit of tests
 }
 
 // What is not answered when the platform ends is delivered again by the next.
@@ -490,27 +517,36 @@ func skipRealKafka(t *testing.T) {
 	}
 }
 
-func copyFolder(t *testing.T, from, to string) {
-	t.Helper()
-	err := filepath.WalkDir(from, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+// What does not fit a record of 1 MiB is refused with 503, never with 413.
+func TestRecordLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).open(nil)
+	for size, want := range map[int]int{
+		1<<20 - 4096: http.StatusAccepted,
+		1 << 20:      http.StatusServiceUnavailable,
+	} {
+		e := newEvent("large", "user-1")
+		e.DataEncoded = make([]byte, size)
+		if got := w.post(w.SinkURL("requests"), e); got != want {
+			t.Errorf("data of %d bytes: status %d, want %d", size, got, want)
 		}
-		rel, err := filepath.Rel(from, name)
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			return os.MkdirAll(filepath.Join(to, rel), 0o700)
-		}
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, rel), data, 0o600)
+	}
+}
+
+// Offsets are committed while the platform runs.
+func TestPeriodicCommit(t *testing.T) {
+	t.Parallel()
+	skipRealKafka(t)
+	w := newWorld(t).open(func(o *Options) { o.commitEvery = 10 * time.Millisecond }).start()
+	w.post(w.SinkURL("requests"), newEvent("one", "user-1"))
+	w.provision.next()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err := w.embedded.cluster.WaitGroupInfo(ctx, w.name+"-provision", func(group *kfake.GroupInfo) bool {
+		return group != nil && len(group.Commits) > 0
 	})
 	if err != nil {
-		t.Fatal(err)
+		t.Errorf("wait for a commit: %v", err)
 	}
 }
 
