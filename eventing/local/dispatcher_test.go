@@ -13,7 +13,7 @@ import (
 
 func aDispatcher(t *testing.T, url, deadLetters string) *dispatcher {
 	return &dispatcher{
-		sender: sender{client: testClient(t), namespace: "kbnt", delivery: delivery{timeout: patience}, retry: retried},
+		sender: sender{client: testClient(t), namespace: "kbnt", delivery: delivery{timeout: patience}, retry: retried, log: testLog(t)},
 		url:    url, deadLetters: deadLetters, extensions: map[string]string{"stage": "laptop"}, log: testLog(t),
 		read: decodeRecord, wants: allOf(nil), reply: discardReply,
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -75,6 +76,7 @@ func clientConfig() *sarama.Config {
 	c := sarama.NewConfig()
 	c.ClientID = "kbnt-local"
 	c.Version = sarama.V2_8_0_0
+	c.Net.DialTimeout = 5 * time.Second // the brokers are near
 	c.Metadata.AllowAutoTopicCreation = false
 	return c
 }

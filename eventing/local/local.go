@@ -70,7 +70,10 @@ type Eventing struct {
 }
 
 // Open starts Kafka with the topics of the manifests, and the sinks and
-// brokers: what a function needs before it starts. ctx bounds the start only.
+// brokers: what a function needs before it starts. It gives up on a real Kafka that does
+// not answer within seconds. ctx is for the start only: its end does not end
+// the platform, [Eventing.Close] does.
+//
 // The error of an address that is taken names it and its option.
 func Open(ctx context.Context, options Options) (_ *Eventing, err error) {
 	if options.Manifests == nil {

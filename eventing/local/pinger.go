@@ -48,7 +48,7 @@ func (p *pinger) run(ctx context.Context) {
 	for {
 		next := p.schedule.Next(time.Now())
 		if next.IsZero() {
-			p.log.Error("the schedule never comes", "object", p.ping.String(), "schedule", p.text)
+			p.log.Error("the schedule never comes", "schedule", p.text)
 			return
 		}
 		wait := time.Until(next)
@@ -63,7 +63,7 @@ func (p *pinger) run(ctx context.Context) {
 			_, err = p.sender.send(ctx, p.url, e)
 		}
 		if err != nil && ctx.Err() == nil {
-			p.log.Error("the tick is lost", "object", p.ping.String(), "error", err)
+			p.log.Error("the tick is lost", "error", err)
 		}
 	}
 }

@@ -17,7 +17,7 @@ func TestPinger(t *testing.T) {
 		x := &exchange{answers: []any{503, 500, 200}}
 		p := &pinger{
 			ping: ping{object: object{namespace: "kbnt", name: "sweep"}, mediaType: "application/json", data: []byte(`{}`), extensions: map[string]string{"stage": "test"}},
-			url:  "http://function/", schedule: s, log: testLog(t), sender: *x.sender(pingDelivery),
+			url:  "http://function/", schedule: s, log: testLog(t), sender: *x.sender(t, pingDelivery),
 		}
 		p.sender.retry = pingRetried
 		go p.run(t.Context())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -49,6 +50,7 @@ type sender struct {
 	delivery  delivery
 	retry     func(status int) bool // which answers are worth another attempt
 	quit      <-chan struct{}       // closed: no more retries; nil: never
+	log       *slog.Logger
 }
 
 // errStopped ends a delivery because the platform is being closed.
@@ -81,10 +83,21 @@ func (s *sender) send(ctx context.Context, url string, e *event.Event) (*answer,
 		if n > s.delivery.retries || err == nil && !s.retry(got.status) {
 			return nil, &undelivered{url: url, attempts: n, answer: got, err: err}
 		}
-		if !sleep(ctx, s.quit, s.delivery.backoff(n)) {
+		wait := s.delivery.backoff(n)
+		s.again(url, e, n, wait, got, err)
+		if !sleep(ctx, s.quit, wait) {
 			return nil, errStopped
 		}
 	}
+}
+
+// again tells that an attempt failed that is not the last.
+func (s *sender) again(url string, e *event.Event, attempt int, wait time.Duration, got *answer, err error) {
+	log := s.log.With("url", url, "id", e.ID(), "attempt", attempt, "wait", wait)
+	if got != nil {
+		log = log.With("status", got.status)
+	}
+	log.Debug("the delivery is tried again", "error", err)
 }
 
 // post is one attempt.

@@ -34,11 +34,11 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: got.(int), Header: make(http.Header), Body: io.NopCloser(strings.NewReader("")), Request: r}, nil
 }
 
-func (x *exchange) sender(d delivery) *sender {
+func (x *exchange) sender(t *testing.T, d delivery) *sender {
 	x.began = time.Now()
 	client := newClient()
 	client.Transport = x
-	return &sender{client: client, namespace: "kbnt", delivery: d, retry: retried}
+	return &sender{client: client, namespace: "kbnt", delivery: d, retry: retried, log: testLog(t)}
 }
 
 func TestRetrySet(t *testing.T) {
@@ -83,7 +83,7 @@ func TestSend(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				x := &exchange{answers: test.answers, takes: test.takes}
 				e := newEvent("1", "k")
-				got, err := x.sender(test.delivery).send(t.Context(), "http://function/", &e)
+				got, err := x.sender(t, test.delivery).send(t.Context(), "http://function/", &e)
 				if (err == nil) != test.ok {
 					t.Errorf("send: error %v, want success %t (%s)", err, test.ok, test.reason)
 				}
@@ -115,7 +115,7 @@ func TestSendRequest(t *testing.T) {
 	t.Parallel()
 	x := &exchange{answers: []any{200}}
 	e := newEvent("1", "k")
-	if _, err := x.sender(sourceDelivery).send(t.Context(), "http://function/path", &e); err != nil {
+	if _, err := x.sender(t, sourceDelivery).send(t.Context(), "http://function/path", &e); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
@@ -137,7 +137,7 @@ func TestSendStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		quit := make(chan struct{})
 		x := &exchange{answers: []any{503}}
-		s := x.sender(delivery{retries: 10, delay: time.Hour, timeout: time.Minute})
+		s := x.sender(t, delivery{retries: 10, delay: time.Hour, timeout: time.Minute})
 		s.quit = quit
 		time.AfterFunc(time.Minute, func() { close(quit) })
 		e := newEvent("1", "k")

@@ -80,11 +80,11 @@ func (e *Eventing) plan(at addresses) ([]*consumer, []*pinger, error) {
 		consumers, errs = append(consumers, c), append(errs, err)
 	}
 	for _, s := range e.options.Manifests.pings {
-		p := &pinger{ping: s, schedule: s.schedule, jitter: maxJitter, log: e.options.Log}
+		p := &pinger{ping: s, schedule: s.schedule, jitter: maxJitter, log: e.options.Log.With("object", s.String())}
 		if e.options.SweepEvery > 0 {
 			p.schedule, p.jitter = every(e.options.SweepEvery), 0
 		}
-		p.sender = sender{client: e.client, namespace: s.namespace, delivery: pingDelivery, retry: pingRetried, quit: e.quitCtx.Done()}
+		p.sender = sender{client: e.client, namespace: s.namespace, delivery: pingDelivery, retry: pingRetried, quit: e.quitCtx.Done(), log: p.log}
 		var err error
 		p.url, err = at.of(s.sink)
 		pingers, errs = append(pingers, p), append(errs, err)
@@ -151,11 +151,12 @@ func (e *Eventing) dispatcher(o object, to destination, policy delivery, at addr
 	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}
+	log := e.options.Log.With("object", o.String())
 	return &dispatcher{
-		sender:      sender{client: e.client, namespace: o.namespace, delivery: policy, retry: retried, quit: e.quitCtx.Done()},
+		sender:      sender{client: e.client, namespace: o.namespace, delivery: policy, retry: retried, quit: e.quitCtx.Done(), log: log},
 		url:         url,
 		deadLetters: deadLetters,
-		log:         e.options.Log.With("object", o.String()),
+		log:         log,
 	}, nil
 }
 
