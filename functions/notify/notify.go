@@ -13,17 +13,19 @@ import (
 	"time"
 
 	"kbnt.dev/virtualization/application"
+	"kbnt.dev/virtualization/eventing"
 	"kbnt.dev/virtualization/infrastructure/httpsource"
 )
 
 // Ports are what the function needs of the world.
 type Ports struct {
-	Notify  *application.Notify
-	Relay   *application.Relay
-	Metrics http.Handler
-	Ready   func(context.Context) error // nil error: deliveries can be handled
-	Log     *slog.Logger
-	Unsent  time.Duration // how long an event may wait before any function sends it
+	Notify   *application.Notify
+	Relay    *application.Relay
+	Metrics  http.Handler
+	Ready    func(context.Context) error // nil error: deliveries can be handled
+	Log      *slog.Logger
+	Patience time.Duration // longest work on one delivery
+	Unsent   time.Duration // how long an event may wait before any function sends it
 }
 
 // Function is an instanced function of func's HTTP middleware.
@@ -36,7 +38,7 @@ type Function struct {
 func New(p Ports) *Function {
 	f := &Function{ports: p, mux: http.NewServeMux()}
 	f.mux.Handle("GET /metrics", p.Metrics)
-	f.mux.Handle("/", httpsource.Handler(httpsource.Options{Function: "notify", Handle: f.deliver, Log: p.Log}))
+	f.mux.Handle("/", httpsource.Handler(httpsource.Options{Function: "notify", Handle: f.deliver, Log: p.Log, Patience: p.Patience}))
 	return f
 }
 
@@ -49,8 +51,22 @@ func (f *Function) Ready(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-func (f *Function) deliver(ctx context.Context, e application.Event, a application.Arrival) error {
+func (f *Function) deliver(ctx context.Context, e application.Event, a application.Arrival) application.Verdict {
 	err := f.ports.Notify.Handle(ctx, e, a)
+	verdict := application.VerdictOf(err)
+	f.ports.Log.Log(ctx, level(verdict), "delivery", "verdict", verdict.String(), "eventId", e.ID, "requestId", e.Extensions[eventing.ExtRequestID],
+		"correlationId", e.Extensions[eventing.ExtCorrelationID], "tenant", e.Extensions[eventing.ExtTenantID], "error", err)
 	f.ports.Relay.Tidy(ctx, f.ports.Unsent)
-	return err
+	return verdict
+}
+
+// level is how loud a verdict is: trouble is worth a look, waiting is not.
+func level(v application.Verdict) slog.Level {
+	switch v {
+	case application.Trouble:
+		return slog.LevelWarn
+	case application.Acknowledge:
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }

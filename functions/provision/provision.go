@@ -24,6 +24,7 @@ type Ports struct {
 	Metrics   http.Handler
 	Ready     func(context.Context) error // nil error: deliveries can be handled
 	Log       *slog.Logger
+	Patience  time.Duration // longest work on one delivery
 	Unsent    time.Duration // how long an event may wait before any function sends it
 }
 
@@ -37,7 +38,7 @@ type Function struct {
 func New(p Ports) *Function {
 	f := &Function{ports: p, mux: http.NewServeMux()}
 	f.mux.Handle("GET /metrics", p.Metrics)
-	f.mux.Handle("/", httpsource.Handler(httpsource.Options{Function: "provision", Handle: f.deliver, Log: p.Log}))
+	f.mux.Handle("/", httpsource.Handler(httpsource.Options{Function: "provision", Handle: f.deliver, Log: p.Log, Patience: p.Patience}))
 	return f
 }
 
@@ -50,18 +51,22 @@ func (f *Function) Ready(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-func (f *Function) deliver(ctx context.Context, e application.Event, a application.Arrival) error {
+func (f *Function) deliver(ctx context.Context, e application.Event, a application.Arrival) application.Verdict {
 	if e.Type == eventing.TypeSweep {
-		return f.sweep(ctx)
+		f.sweep(ctx)
+		return application.Acknowledge
 	}
 	err := f.ports.Provision.Handle(ctx, e, a)
+	verdict := application.VerdictOf(err)
+	f.ports.Log.Log(ctx, level(verdict), "delivery", "verdict", verdict.String(), "eventId", e.ID, "requestId", e.Extensions[eventing.ExtRequestID],
+		"correlationId", e.Extensions[eventing.ExtCorrelationID], "tenant", e.Extensions[eventing.ExtTenantID], "error", err)
 	f.ports.Relay.Tidy(ctx, f.ports.Unsent)
-	return err
+	return verdict
 }
 
 // sweep runs to its end. Trouble is logged and not redelivered: the next tick
 // sweeps again.
-func (f *Function) sweep(ctx context.Context) error {
+func (f *Function) sweep(ctx context.Context) {
 	found, err := f.ports.Sweep.Run(ctx)
 	if err != nil {
 		f.ports.Log.WarnContext(ctx, "sweep met trouble", "error", err)
@@ -70,5 +75,15 @@ func (f *Function) sweep(ctx context.Context) error {
 		f.ports.Log.InfoContext(ctx, "swept", "sent", found.Sent, "overdue", found.Overdue, "woken", found.Woken,
 			"moot", found.Moot, "orphans", found.Orphans, "reaped", found.Reaped)
 	}
-	return nil
+}
+
+// level is how loud a verdict is: trouble is worth a look, waiting is not.
+func level(v application.Verdict) slog.Level {
+	switch v {
+	case application.Trouble:
+		return slog.LevelWarn
+	case application.Acknowledge:
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
