@@ -37,6 +37,10 @@ func RequestedID(messageID string) string { return messageID }
 // ResultID is the id of the event that wakes notify, whatever the outcome.
 func ResultID(messageID string) string { return derive(messageID, "result") }
 
+// AcceptedID is the id of the answer to a posted CloudEvent: the same answer
+// again is the same event.
+func AcceptedID(messageID string) string { return derive(messageID, "accepted") }
+
 // TerminalID is the id of the public event, whatever the outcome: emitting it
 // twice is the same event.
 func TerminalID(messageID string) string { return derive(messageID, "terminal") }

@@ -127,6 +127,9 @@ func (c *checker) machine(m *MachineSpec) {
 }
 
 func (c *checker) attachment(a Attachment) {
+	if a == (Attachment{}) {
+		return // missing, which was said
+	}
 	switch a.Mode {
 	case ModeBridged:
 		c.require(a.VLAN == 0, "/specifications/network/vlan", "not-allowed", "a bridged network has no VLAN")
