@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
-	"time"
+
+	fnhttp "knative.dev/func-go/http"
 
 	"kbnt.dev/virtualization/config"
 	"kbnt.dev/virtualization/eventing"
@@ -19,58 +22,57 @@ import (
 // platform is everything in one process: the store, Kafka with the stand-ins of
 // Knative's sources and sinks, the three functions and the simulated hypervisor.
 type platform struct {
-	settings  config.Local
-	log       *slog.Logger
-	store     *sqlite.Store
-	eventing  *local.Eventing
-	intake    *server
-	provision *server
-	notify    *server
+	settings config.Local
+	log      *slog.Logger
+	store    *sqlite.Store
+	eventing *local.Eventing
+	servers  []*server  // intake, provision, notify
+	failed   chan error // a function that stopped serving by itself
 }
 
 // open starts a platform. What was started is stopped again when something
-// fails; the error is one line that says what to do.
+// fails; the error says which setting to change.
 func open(ctx context.Context, s config.Local, log *slog.Logger) (_ *platform, err error) {
-	p := &platform{settings: s, log: log}
+	p := &platform{settings: s, log: log, failed: make(chan error, 3)}
+	var listeners []net.Listener
 	defer func() {
 		if err != nil {
+			for _, l := range listeners {
+				_ = l.Close() // closed already if it served
+			}
 			err = errors.Join(err, p.close())
 		}
 	}()
-	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+	if err := os.MkdirAll(string(s.Data), 0o700); err != nil {
 		return nil, fmt.Errorf("KBNT_DATA=%s: %w", s.Data, err)
 	}
-	if p.store, err = sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(s.Data, "store.db")}); err != nil {
+	if p.store, err = sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(string(s.Data), "store.db")}); err != nil {
 		return nil, fmt.Errorf("KBNT_DATA=%s: %w", s.Data, err)
 	}
-	listeners := map[string]net.Listener{}
-	for setting, address := range map[string]string{"KBNT_ADDR": s.Addr, "KBNT_PROVISION_ADDR": s.ProvisionAddr, "KBNT_NOTIFY_ADDR": s.NotifyAddr} {
-		l, err := listen(setting, address)
+	for _, at := range []struct{ setting, address string }{
+		{"KBNT_ADDR", s.Addr.String()}, {"KBNT_PROVISION_ADDR", s.ProvisionAddr.String()}, {"KBNT_NOTIFY_ADDR", s.NotifyAddr.String()},
+	} {
+		l, err := listen(at.setting, at.address)
 		if err != nil {
-			for _, open := range listeners {
-				_ = open.Close()
-			}
 			return nil, err
 		}
-		listeners[setting] = l
+		listeners = append(listeners, l)
 	}
 	if err := p.openEventing(ctx); err != nil {
-		for _, open := range listeners {
-			_ = open.Close()
-		}
 		return nil, err
 	}
-	w, err := wire(p)
+	f, err := wire(p)
 	if err != nil {
-		for _, open := range listeners {
-			_ = open.Close()
-		}
 		return nil, err
 	}
-	p.intake = serve("intake", listeners["KBNT_ADDR"], w.intake)
-	p.provision = serve("provision", listeners["KBNT_PROVISION_ADDR"], w.provision)
-	p.notify = serve("notify", listeners["KBNT_NOTIFY_ADDR"], w.notify)
-	return p, p.eventing.StartSources(ctx, map[string]string{"kbnt-provision": p.provision.url, "kbnt-notify": p.notify.url})
+	for i, function := range []fnhttp.Handler{f.intake, f.provision, f.notify} {
+		p.servers = append(p.servers, serve([]string{"intake", "provision", "notify"}[i], listeners[i], function, p.failed))
+	}
+	err = p.eventing.StartSources(ctx, map[string]string{"kbnt-provision": p.servers[1].url, "kbnt-notify": p.servers[2].url})
+	if err != nil {
+		return nil, fmt.Errorf("start the sources: %w", err)
+	}
+	return p, nil
 }
 
 func (p *platform) openEventing(ctx context.Context) error {
@@ -78,51 +80,66 @@ func (p *platform) openEventing(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the manifests: %w", err)
 	}
-	for _, r := range manifests.Reports() {
+	p.eventing, err = local.Open(ctx, local.Options{
+		Manifests: manifests, Brokers: p.settings.KafkaBrokers, KafkaAddr: p.settings.KafkaAddr.String(), HTTPAddr: p.settings.SinksAddr.String(),
+		DataDir: filepath.Join(string(p.settings.Data), "kafka"), SweepEvery: p.settings.Sweep, Log: p.log,
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range p.eventing.Reports() {
 		p.log.Debug("manifests", "report", r.String())
 	}
-	p.eventing, err = local.Open(ctx, local.Options{
-		Manifests: manifests, Brokers: p.settings.KafkaBrokers, KafkaAddr: p.settings.KafkaAddr, HTTPAddr: p.settings.SinksAddr,
-		DataDir: filepath.Join(p.settings.Data, "kafka"), SweepEvery: p.settings.SweepEvery, Log: p.log,
-	})
-	return err
+	return nil
 }
 
 // close stops everything in the order of the flow: no new requests, then no new
-// deliveries, then what is still at work, then the store.
+// deliveries, then what is still at work, then the store. It may be called on a
+// platform that is half open.
 func (p *platform) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	var errs []error
-	stop := func(s *server) {
-		if s != nil {
-			errs = append(errs, s.stop(ctx))
-		}
+	for _, s := range p.servers[:min(1, len(p.servers))] {
+		errs = append(errs, s.stop(ctx))
 	}
-	stop(p.intake)
 	if p.eventing != nil {
 		errs = append(errs, p.eventing.Close())
 	}
-	stop(p.provision)
-	stop(p.notify)
+	for _, s := range p.servers[min(1, len(p.servers)):] {
+		errs = append(errs, s.stop(ctx))
+	}
 	if p.store != nil {
 		errs = append(errs, p.store.Close())
 	}
+	http.DefaultClient.CloseIdleConnections()
 	return errors.Join(errs...)
 }
 
-func (p *platform) intakeURL() string { return p.intake.url }
+// greet says where everything is, and what to try.
+func (p *platform) greet(out io.Writer) {
+	fmt.Fprintf(out, `KBNT Virtualization runs. The hypervisor is simulated: nothing real is made.
 
-func (p *platform) functionURLs() []string {
-	return []string{p.intake.url, p.provision.url, p.notify.url}
+  intake     %s   (API: /openapi.yaml, metrics: /metrics)
+  provision  %s
+  notify     %s
+  Kafka      %s   topics virtualization-requests, -results, -events, -dead-letters
+  state      %s   kept over restarts
+
+Try:
+  curl -i %s/api/v1/virtualize -H 'Content-Type: application/json' -d '%s'
+
+and follow the Location it answers. Ctrl-C stops.
+`, p.servers[0].url, p.servers[1].url, p.servers[2].url, p.brokers()[0], p.settings.Data, p.servers[0].url, samples()[0].body)
+}
+
+func (p *platform) intakeURL() string { return p.servers[0].url }
+
+func (p *platform) functionURLs() (urls []string) {
+	for _, s := range p.servers {
+		urls = append(urls, s.url)
+	}
+	return urls
 }
 
 func (p *platform) brokers() []string { return p.eventing.Brokers() }
-
-// failed returns the first error of a function that stopped serving by itself.
-func (p *platform) failed() <-chan error {
-	out := make(chan error, 1)
-	return out
-}
-
-var _ = time.Second

@@ -16,7 +16,7 @@ type server struct {
 	name     string
 	url      string
 	service  *fnhttp.Service
-	finished chan error
+	finished chan struct{}
 }
 
 // listen takes an address. The error names the setting that chose it.
@@ -31,9 +31,16 @@ func listen(setting, address string) (net.Listener, error) {
 // serve starts a function on a listener. The middleware's own Start would take
 // the address from the environment and the process's signals for itself, which
 // three functions in one process cannot share.
-func serve(name string, l net.Listener, f fnhttp.Handler) *server {
-	s := &server{name: name, url: "http://" + l.Addr().String(), service: fnhttp.New(f), finished: make(chan error, 1)}
-	go func() { s.finished <- s.service.Serve(l) }()
+//
+// failed hears when the function stops serving without being told to.
+func serve(name string, l net.Listener, f fnhttp.Handler, failed chan<- error) *server {
+	s := &server{name: name, url: "http://" + l.Addr().String(), service: fnhttp.New(f), finished: make(chan struct{})}
+	go func() {
+		defer close(s.finished)
+		if err := s.service.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("%s stopped serving: %w", name, err)
+		}
+	}()
 	return s
 }
 
@@ -43,9 +50,7 @@ func (s *server) stop(ctx context.Context) error {
 	if err != nil {
 		err = errors.Join(fmt.Errorf("stop %s: %w", s.name, err), s.service.Close())
 	}
-	if served := <-s.finished; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
+	<-s.finished
 	return err
 }
 
