@@ -100,12 +100,10 @@ func New(o Options) (*Sender, error) {
 }
 
 // pooled keeps as many connections to one sink as requests are accepted at a
-// time; the default of two would open and close one for nearly every event.
+// time; the default of two would open and close one for nearly every event. It
+// asks no proxy: sinks are neighbours, and the environment is config's to read.
 func pooled() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 64
-	t.MaxIdleConns = 256
-	return t
+	return &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second}
 }
 
 // Send posts one event. Sending it again is the same event. It ends when ctx
