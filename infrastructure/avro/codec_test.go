@@ -173,6 +173,16 @@ func TestUnmeasuredBaselinesAreLeftOut(t *testing.T) {
 	if got, want := string(e.Data), `"metrics":{"baselines":{"memory_bytes":5}`; !strings.Contains(got, want) {
 		t.Errorf("got %s, want it to contain %s", got, want)
 	}
+	if e, err = c.Result(r, accepted); err != nil {
+		t.Fatal(err)
+	}
+	data, err := c.Decode(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := data["baselines"].(map[string]any); len(got) != 1 || got["memory_bytes"] != 5.0 {
+		t.Errorf("result: got %v, want only memory_bytes", got)
+	}
 	if len(r.Resource.Facts.Baselines) != 3 {
 		t.Errorf("the record was changed: %v", r.Resource.Facts.Baselines)
 	}

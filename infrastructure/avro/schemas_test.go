@@ -142,6 +142,23 @@ func TestOldVersionsAreReadByTheNewest(t *testing.T) {
 	}
 }
 
+func TestOfTwoVersionsAlikeTheNewerIsNamed(t *testing.T) {
+	t.Parallel()
+	files := older(t)
+	files["schemas/VirtualizationMessage-2.0.10.avsc"] = files["schemas/VirtualizationMessage-2.0.9.avsc"]
+	c, err := load(files, versions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := twmb.Parse(string(files["schemas/VirtualizationMessage-2.0.9.avsc"].Data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.writers[fingerprint(old)].version; got != "2.0.10" {
+		t.Errorf("got %s, want 2.0.10", got)
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	t.Parallel()
 	incompatible := older(t)
