@@ -192,7 +192,7 @@ func addressOf(c domain.Claim, subnet netip.Prefix) netip.Prefix {
 
 // noteArrival writes steps 8 to 10, and 4 to 7 for an event that is seen before
 // its acknowledgement was.
-func noteArrival(w *Work, a Arrival, n Notice, took time.Duration, t *tally) {
+func noteArrival(w *Work, a Arrival, n Notice, t *tally) {
 	if w.Deliveries == 1 {
 		t.add(MessagesReceived, 1, string(w.Request.Type))
 	}
@@ -206,7 +206,7 @@ func noteArrival(w *Work, a Arrival, n Notice, took time.Duration, t *tally) {
 	}
 	w.Note(
 		domain.NewStep(domain.MessageConsumed, w.Now, 0, detail),
-		domain.NewStep(domain.MessageVerified, w.Now, took, map[string]any{"schema": n.Schema}),
+		domain.NewStep(domain.MessageVerified, w.Now, n.Took, map[string]any{"schema": n.Schema}),
 		domain.NewStep(domain.ConsumptionMetricsRecorded, w.Now, 0, map[string]any{"series": t.series()}),
 	)
 	if w.Request.Phase == domain.PhaseValidated || w.Request.Phase == domain.PhasePublished {

@@ -32,7 +32,7 @@ func (p *Provision) acquire(ctx context.Context, messageID string, arrival *Arri
 	err = p.Store.Change(ctx, Scope{MessageID: messageID, Arrival: arrival}, func(w *Work) error {
 		h, result, busy, t = nil, nil, false, tally{}
 		if arrival != nil {
-			noteArrival(w, *arrival, n, p.Clock().Sub(asked), &t)
+			noteArrival(w, *arrival, n, &t)
 		}
 		q, r := w.Request, w.Resource
 		if q.Decided != domain.Undecided {

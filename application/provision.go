@@ -42,7 +42,9 @@ type Provision struct {
 // no trouble; any other error is.
 func (p *Provision) Handle(ctx context.Context, e Event, arrival Arrival) (err error) {
 	defer measure(p.Meter, p.Clock, &err)()
+	opened := p.Clock()
 	n, err := p.Codec.Open(e)
+	n.Took = p.Clock().Sub(opened)
 	if err != nil {
 		return p.Poison.bury(ctx, e, err)
 	}

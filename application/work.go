@@ -29,6 +29,7 @@ type Notice struct {
 	MessageID string
 	Schema    string // name and version, for the history
 	Type      domain.RequestType
+	Took      time.Duration // verifying and decoding
 }
 
 // Arrival is one delivery of an event to a function.

@@ -62,6 +62,9 @@ func run(ctx context.Context, args []string, out, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if command == "demo" {
+		s.Log.Level = max(s.Log.Level, slog.LevelWarn) // what it prints is the demo
+	}
 	log := logger(s, logs)
 	if command == "demo" {
 		return runDemo(ctx, s, log, out)
@@ -112,7 +115,7 @@ func runDemo(ctx context.Context, s config.Local, log *slog.Logger, out io.Write
 	for _, a := range []*config.Loopback{&s.Addr, &s.ProvisionAddr, &s.NotifyAddr, &s.SinksAddr, &s.KafkaAddr} {
 		*a = "127.0.0.1:0"
 	}
-	p, err := open(ctx, s, slog.New(log.Handler()))
+	p, err := open(ctx, s, log)
 	if err != nil {
 		return err
 	}

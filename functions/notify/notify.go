@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"kbnt.dev/virtualization/application"
-	"kbnt.dev/virtualization/eventing"
 	"kbnt.dev/virtualization/infrastructure/httpsource"
 )
 
@@ -51,22 +50,8 @@ func (f *Function) Ready(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-func (f *Function) deliver(ctx context.Context, e application.Event, a application.Arrival) application.Verdict {
+func (f *Function) deliver(ctx context.Context, e application.Event, a application.Arrival) error {
 	err := f.ports.Notify.Handle(ctx, e, a)
-	verdict := application.VerdictOf(err)
-	f.ports.Log.Log(ctx, level(verdict), "delivery", "verdict", verdict.String(), "eventId", e.ID, "requestId", e.Extensions[eventing.ExtRequestID],
-		"correlationId", e.Extensions[eventing.ExtCorrelationID], "tenant", e.Extensions[eventing.ExtTenantID], "error", err)
 	f.ports.Relay.Tidy(ctx, f.ports.Unsent)
-	return verdict
-}
-
-// level is how loud a verdict is: trouble is worth a look, waiting is not.
-func level(v application.Verdict) slog.Level {
-	switch v {
-	case application.Trouble:
-		return slog.LevelWarn
-	case application.Acknowledge:
-		return slog.LevelInfo
-	}
-	return slog.LevelDebug
+	return err
 }

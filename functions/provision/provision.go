@@ -51,17 +51,14 @@ func (f *Function) Ready(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-func (f *Function) deliver(ctx context.Context, e application.Event, a application.Arrival) application.Verdict {
+func (f *Function) deliver(ctx context.Context, e application.Event, a application.Arrival) error {
 	if e.Type == eventing.TypeSweep {
 		f.sweep(ctx)
-		return application.Acknowledge
+		return nil
 	}
 	err := f.ports.Provision.Handle(ctx, e, a)
-	verdict := application.VerdictOf(err)
-	f.ports.Log.Log(ctx, level(verdict), "delivery", "verdict", verdict.String(), "eventId", e.ID, "requestId", e.Extensions[eventing.ExtRequestID],
-		"correlationId", e.Extensions[eventing.ExtCorrelationID], "tenant", e.Extensions[eventing.ExtTenantID], "error", err)
 	f.ports.Relay.Tidy(ctx, f.ports.Unsent)
-	return verdict
+	return err
 }
 
 // sweep runs to its end. Trouble is logged and not redelivered: the next tick
@@ -75,15 +72,4 @@ func (f *Function) sweep(ctx context.Context) {
 		f.ports.Log.InfoContext(ctx, "swept", "sent", found.Sent, "overdue", found.Overdue, "woken", found.Woken,
 			"moot", found.Moot, "orphans", found.Orphans, "reaped", found.Reaped)
 	}
-}
-
-// level is how loud a verdict is: trouble is worth a look, waiting is not.
-func level(v application.Verdict) slog.Level {
-	switch v {
-	case application.Trouble:
-		return slog.LevelWarn
-	case application.Acknowledge:
-		return slog.LevelInfo
-	}
-	return slog.LevelDebug
 }

@@ -39,9 +39,11 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"kbnt.dev/virtualization/application"
+	"kbnt.dev/virtualization/eventing"
 )
 
 // DefaultMaxBody is the largest record a Kafka broker takes unless told otherwise.
@@ -56,10 +58,11 @@ type Options struct {
 	Function string
 
 	// Handle does the work. Its context ends with the request, and after
-	// Patience. Required.
-	Handle func(context.Context, application.Event, application.Arrival) application.Verdict
+	// Patience. Its error becomes the verdict ([application.VerdictOf]). Required.
+	Handle func(context.Context, application.Event, application.Arrival) error
 
-	// Log gets what was refused and what panicked. Nil: slog.Default.
+	// Log gets a line for each delivery, with its verdict: loud for trouble, quiet
+	// for waiting. Nil: slog.Default.
 	Log *slog.Logger
 
 	// MaxBody in bytes. 0: DefaultMaxBody.
@@ -109,7 +112,39 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		return
 	}
-	w.WriteHeader(statusOf(h.Handle(ctx, event, arrival)))
+	err = h.Handle(ctx, event, arrival)
+	verdict := application.VerdictOf(err)
+	h.tell(ctx, event, arrival, verdict, err)
+	w.WriteHeader(statusOf(verdict))
+}
+
+// tell logs a delivery. The error of a use case is logged here and nowhere else.
+func (h handler) tell(ctx context.Context, e application.Event, a application.Arrival, v application.Verdict, err error) {
+	level := slog.LevelDebug
+	switch v {
+	case application.Trouble:
+		level = slog.LevelWarn
+	case application.Acknowledge:
+		level = slog.LevelInfo
+	}
+	attributes := []slog.Attr{
+		slog.String("function", h.Function), slog.String("verdict", v.String()), slog.String("type", e.Type), slog.String("eventId", e.ID),
+		slog.String("requestId", e.Extensions[eventing.ExtRequestID]), slog.String("correlationId", e.Extensions[eventing.ExtCorrelationID]),
+		slog.String("tenant", e.Extensions[eventing.ExtTenantID]), slog.String("traceId", traceID(e.Extensions[eventing.ExtTraceParent])),
+		slog.Int("partition", a.Partition), slog.Int64("offset", a.Offset),
+	}
+	if err != nil {
+		attributes = append(attributes, slog.Any("error", err))
+	}
+	h.Log.LogAttrs(ctx, level, "delivery", attributes...)
+}
+
+// traceID is the part of a W3C traceparent that all spans of a trace share.
+func traceID(parent string) string {
+	if parts := strings.Split(parent, "-"); len(parts) == 4 {
+		return parts[1]
+	}
+	return ""
 }
 
 // read takes the event out of the request; with an error comes the status to answer.

@@ -2,6 +2,7 @@ package httpsource_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"kbnt.dev/virtualization/application"
+	"kbnt.dev/virtualization/domain"
 	"kbnt.dev/virtualization/eventing"
 	"kbnt.dev/virtualization/infrastructure/httpsource"
 )
@@ -31,12 +33,12 @@ func delivery() *http.Request {
 }
 
 // serve answers one request; handle may be nil when it must not be reached.
-func serve(t *testing.T, r *http.Request, handle func(context.Context, application.Event, application.Arrival) application.Verdict) *httptest.ResponseRecorder {
+func serve(t *testing.T, r *http.Request, handle func(context.Context, application.Event, application.Arrival) error) *httptest.ResponseRecorder {
 	t.Helper()
 	if handle == nil {
-		handle = func(context.Context, application.Event, application.Arrival) application.Verdict {
+		handle = func(context.Context, application.Event, application.Arrival) error {
 			t.Error("the function was reached")
-			return application.Acknowledge
+			return nil
 		}
 	}
 	w := httptest.NewRecorder()
@@ -49,22 +51,25 @@ func serve(t *testing.T, r *http.Request, handle func(context.Context, applicati
 
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
-	tests := map[application.Verdict]struct {
+	unavailable := func(code string) error { return &domain.Error{Kind: domain.Unavailable, Code: code} }
+	tests := map[string]struct {
 		reason string
+		err    error
 		status int
 	}{
-		application.Acknowledge: {"never again", 200},
-		application.Busy:        {"retried, told apart by the code", 409},
-		application.NotReady:    {"retried, told apart by the code", 429},
-		application.Trouble:     {"retried", 503},
-		application.Verdict(77): {"what nobody knows is trouble", 503},
+		"acknowledge": {"never again", nil, 200},
+		"busy":        {"retried, told apart by the code", unavailable(application.CodeBusy), 409},
+		"not ready":   {"retried, told apart by the code", unavailable(application.CodeNotReady), 429},
+		"no room":     {"waiting is not trouble", unavailable(application.CodeNoCapacity), 429},
+		"trouble":     {"retried", unavailable(""), 503},
+		"a defect":    {"what nobody knows is trouble", errors.New("nil map"), 503},
 	}
-	for verdict, test := range tests {
-		t.Run(verdict.String(), func(t *testing.T) {
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := serve(t, delivery(), func(context.Context, application.Event, application.Arrival) application.Verdict { return verdict })
+			w := serve(t, delivery(), func(context.Context, application.Event, application.Arrival) error { return test.err })
 			if w.Code != test.status {
-				t.Errorf("%v: got %d, want %d: %s", verdict, w.Code, test.status, test.reason)
+				t.Errorf("%v: got %d, want %d: %s", test.err, w.Code, test.status, test.reason)
 			}
 		})
 	}
@@ -132,9 +137,9 @@ func TestTheFunctionGetsTheEventThatWasSent(t *testing.T) {
 			var e application.Event
 			var a application.Arrival
 			w := httptest.NewRecorder()
-			httpsource.Handler(httpsource.Options{Function: "provision", Handle: func(_ context.Context, ge application.Event, ga application.Arrival) application.Verdict {
+			httpsource.Handler(httpsource.Options{Function: "provision", Handle: func(_ context.Context, ge application.Event, ga application.Arrival) error {
 				e, a = ge, ga
-				return application.Acknowledge
+				return nil
 			}}).ServeHTTP(w, r)
 			if w.Code != http.StatusOK {
 				t.Fatalf("got %d", w.Code)
@@ -181,11 +186,11 @@ func TestArrival(t *testing.T) {
 			r := delivery()
 			r.Header.Set("Ce-Knativekafkapartition", test.partition)
 			r.Header.Set("Ce-Knativekafkaoffset", test.offset)
-			w := serve(t, r, func(_ context.Context, _ application.Event, a application.Arrival) application.Verdict {
+			w := serve(t, r, func(_ context.Context, _ application.Event, a application.Arrival) error {
 				if a.Partition != test.wantPartition || a.Offset != test.wantOffset {
 					t.Errorf("got %d, %d, want %d, %d: %s", a.Partition, a.Offset, test.wantPartition, test.wantOffset, test.reason)
 				}
-				return application.Acknowledge
+				return nil
 			})
 			if w.Code != http.StatusOK {
 				t.Errorf("got %d, want 200", w.Code)
@@ -198,11 +203,11 @@ func TestPercentEncodedValuesAreRead(t *testing.T) {
 	t.Parallel()
 	r := delivery()
 	r.Header.Set("Ce-Tenantid", "gr%C3%B6%C3%9Fe%20100%25+1")
-	serve(t, r, func(_ context.Context, e application.Event, _ application.Arrival) application.Verdict {
+	serve(t, r, func(_ context.Context, e application.Event, _ application.Arrival) error {
 		if got, want := e.Extensions["tenantid"], "größe 100%+1"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		return application.Acknowledge
+		return nil
 	})
 }
 
@@ -211,7 +216,7 @@ func TestAPanicIsTrouble(t *testing.T) {
 	var log strings.Builder
 	w := httptest.NewRecorder()
 	httpsource.Handler(httpsource.Options{
-		Handle: func(context.Context, application.Event, application.Arrival) application.Verdict { panic("nil map") },
+		Handle: func(context.Context, application.Event, application.Arrival) error { panic("nil map") },
 		Log:    slog.New(slog.NewJSONHandler(&log, nil)),
 	}).ServeHTTP(w, delivery())
 	if w.Code != http.StatusServiceUnavailable || w.Body.Len() != 0 {

@@ -44,13 +44,13 @@ func TestPatience(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var ended error
-				handle := func(ctx context.Context, _ application.Event, _ application.Arrival) application.Verdict {
+				handle := func(ctx context.Context, _ application.Event, _ application.Arrival) error {
 					select {
 					case <-ctx.Done():
 						ended = ctx.Err()
 					case <-time.After(test.work):
 					}
-					return application.Acknowledge
+					return nil
 				}
 				listener := make(pipes)
 				server := &http.Server{
