@@ -1,0 +1,45 @@
+# What one does with this repository. make alone prints this list.
+GOTEST  ?= go test
+PROGRAM := go run ./cmd/kbnt
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check format lint race generate integration bench clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## start the whole platform on this machine: Kafka, the functions, a hypervisor
+	$(PROGRAM)
+
+demo: ## send four requests through the platform and show all their steps
+	$(PROGRAM) demo
+
+test: ## run all tests
+	$(GOTEST) ./...
+
+check: format lint race ## what a change has to pass: format, vet, staticcheck, tests under -race
+
+format:
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w is needed for:"; echo "$$unformatted"; exit 1; }
+
+lint:
+	go vet ./...
+	go vet -tags integration ./integration/...
+	go tool staticcheck ./...
+	go tool staticcheck -tags integration ./integration/...
+
+# Generated text (the table in README.md, goldens) is compared by tests.
+race:
+	$(GOTEST) -race -shuffle=on ./...
+
+generate: ## rewrite what is made from code: the table of variables in README.md
+	go generate ./...
+
+integration: ## try the platform with other people's programs: kcat
+	$(GOTEST) -count=1 -v -tags integration ./integration/...
+
+bench: ## measure
+	go test -run '^$$' -bench . -benchmem ./...
+
+clean: ## remove what was built and the data of make run
+	rm -rf bin .kbnt
