@@ -194,6 +194,7 @@ func TestLayerRules(t *testing.T) {
 		"function, Kafka":             {"it speaks HTTP", "functions/intake/a.go", imports("github.com/IBM/sarama"), "never Kafka"},
 		"function, Kafka of the SDK":  {"it speaks HTTP", "functions/intake/a.go", imports("github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"), "never Kafka"},
 		"function, another Kafka":     {"it speaks HTTP", "functions/intake/a.go", imports("github.com/twmb/franz-go/pkg/kgo"), "never Kafka"},
+		"function, Kafka in a test":   {"tests are not in the image", "functions/intake/a_test.go", imports("github.com/twmb/franz-go/pkg/kfake", ours+"infrastructure/sqlite"), ""},
 		"function, receive handler":   {"it loses answers", "functions/intake/a.go", "package p\nvar t = client.NewHTTPReceiveHandler\n", "NewHTTPReceiveHandler"},
 		"function, receiver":          {"it loses answers", "functions/intake/a_test.go", "package p\nvar t = a().b.StartReceiver(c)\n", "StartReceiver"},
 		"function, decoding":          {"this one is good", "functions/intake/a.go", "package p\nvar t = cehttp.NewEventFromHTTPRequest\n", ""},

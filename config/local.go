@@ -43,12 +43,15 @@ type Local struct {
 type Quota struct {
 	Machines int     `default:"0" min:"0" max:"1000000" desc:"machines of a tenant; 0: the default quota, as for all of these"`
 	Cores    int     `default:"0" min:"0" max:"1000000" desc:"virtual CPUs of a tenant"`
-	Memory   int     `default:"0" min:"0" max:"1000000" desc:"memory of a tenant, in GiB"`
-	Storage  int     `default:"0" min:"0" max:"1000000" desc:"volumes and disks of a tenant, in GiB"`
+	Memory   GiB     `default:"0" min:"0" max:"1000000" desc:"memory of a tenant, in GiB"`
+	Storage  GiB     `default:"0" min:"0" max:"1000000" desc:"volumes and disks of a tenant, in GiB"`
 	Networks int     `default:"0" min:"0" max:"4094" desc:"networks of a tenant"`
 	InFlight int     `default:"0" min:"0" max:"1000000" desc:"unfinished requests of a tenant"`
 	Budget   float64 `default:"0" min:"0" max:"1000000" desc:"what a tenant may spend, in USD per hour"`
 }
+
+// GiB counts gibibytes, 1024 MiB each.
+type GiB int
 
 // Log is what is logged and how.
 type Log struct {
