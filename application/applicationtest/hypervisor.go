@@ -144,8 +144,7 @@ func TestHypervisor(t *testing.T, harness Harness) {
 					t.Skipf("this hypervisor does not show that it %s: %s", feature, reason)
 				}
 			}
-			_, blind := harness.Cannot[Residue]
-			c.test(newFixture(t, harness.Open(t), !blind))
+			c.test(&fixture{T: t, World: harness.Open(t), cannot: harness.Cannot})
 		})
 	}
 }

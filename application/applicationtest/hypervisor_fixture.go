@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,11 +17,12 @@ import (
 type fixture struct {
 	*testing.T
 	World
-	residue bool // World.Residue can be asked
+	cannot map[Feature]string
 }
 
-func newFixture(t *testing.T, w World, residue bool) *fixture {
-	return &fixture{T: t, World: w, residue: residue}
+func (f *fixture) can(feature Feature) bool {
+	_, cannot := f.cannot[feature]
+	return !cannot
 }
 
 // uid is a resource that no other test has.
@@ -62,6 +64,25 @@ func (f *fixture) network(uid string, n int) domain.Desired {
 		Key: domain.Key{Resource: uid, Kind: domain.ThingNetwork}, Tenant: "acme", VirtualID: "NET-C0FFEE00",
 		VLAN: spec.VLAN, Gateway: spec.Gateway, Spec: domain.Specification{Network: &spec},
 	}
+}
+
+// set is all that a machine may need, and the machine last: a network of the tenant
+// where the hypervisor makes networks, and a root volume.
+func (f *fixture) set() []domain.Desired {
+	uid := f.uid()
+	root, machine := f.volume(uid), f.machine(uid, 0)
+	if !f.can(Networks) {
+		return []domain.Desired{root, machine}
+	}
+	network := f.network(f.uid(), 0)
+	return []domain.Desired{network, root, on(machine, network.Key.Name(), *network.Spec.Network, 0)}
+}
+
+// reversed is the order in which things are deleted.
+func reversed(things []domain.Desired) []domain.Desired {
+	things = slices.Clone(things)
+	slices.Reverse(things)
+	return things
 }
 
 // settle calls until it works or fails for good, as provision does. Time passes in
@@ -167,7 +188,7 @@ func (f *fixture) nothing() {
 	for key := range f.list() {
 		f.Errorf("left over in the list: %s", key.Name())
 	}
-	if f.residue {
+	if f.can(Residue) {
 		for _, name := range f.Residue(f.T) {
 			f.Errorf("left over: %s", name)
 		}
