@@ -15,7 +15,7 @@ const promptly = time.Second
 // error, is an honest answer of Observe to no answer.
 func (f *fixture) everyCall(h application.Hypervisor, want domain.Desired) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"Ensure":  func(ctx context.Context) error { _, err := h.Ensure(ctx, want); return err },
+		"Ensure": func(ctx context.Context) error { _, err := h.Ensure(ctx, want); return err },
 		"Observe": func(ctx context.Context) error {
 			o, err := h.Observe(ctx, want.Key)
 			if err == nil && o.Phase == domain.ThingUnknown {
@@ -23,7 +23,7 @@ func (f *fixture) everyCall(h application.Hypervisor, want domain.Desired) map[s
 			}
 			return err
 		},
-		"Delete":  func(ctx context.Context) error { _, err := h.Delete(ctx, want.Key); return err },
+		"Delete": func(ctx context.Context) error { _, err := h.Delete(ctx, want.Key); return err },
 		"List": func(ctx context.Context) error {
 			for _, err := range h.List(ctx) {
 				if err != nil {
