@@ -86,6 +86,9 @@ func testDelete(t *testing.T, d application.Documents) {
 	}
 	again := mustWrite(t, d, "a", "again", 0)
 	wantDocument(t, d, "a", "again", again)
+	wantConflict(t, d, "a", "late", g) // by one who saw the document before it was deleted
+	wantConflict(t, d, "a", "late", later)
+	wantDocument(t, d, "a", "again", again)
 }
 
 func testBytes(t *testing.T, d application.Documents) {

@@ -106,7 +106,7 @@ func TestHypervisor(t *testing.T, harness Harness) {
 		{"a machine is switched off and on", []Feature{Power}, testPower},
 
 		{"ensuring twice is once", nil, testEnsureTwice},
-		{"twelve at once are one", nil, testConcurrentEnsure},
+		{"twelve at once are one", nil, testTwelveAtOnce},
 		{"labels are not part of what a thing is", nil, testLabels},
 		{"another specification is a conflict", nil, testOtherSpec},
 		{"a foreign thing is left alone", []Feature{ForeignThings}, testForeign},

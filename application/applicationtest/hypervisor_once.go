@@ -22,7 +22,7 @@ func testEnsureTwice(f *fixture) {
 	}
 }
 
-func testConcurrentEnsure(f *fixture) {
+func testTwelveAtOnce(f *fixture) {
 	uid := f.uid()
 	root, machine := f.volume(uid), f.machine(uid, 0)
 	for _, want := range []domain.Desired{root, machine} {
