@@ -26,7 +26,8 @@
 // and subnets of networks share one ledger ("sim/networks"); an address is a
 // document of its own ("sim/address/"), so that a segment with thousands of them is
 // never rewritten as a whole. Documents are written by compare and swap, and read
-// again on a conflict. Callers of one process queue up for a ledger instead.
+// again on a conflict. Callers of one process queue up for a ledger instead, and the
+// first of them takes the changes of all along in one write.
 //
 // To make a volume on a given host takes 2 reads and 2 writes, a machine 4 and 3;
 // to find either made takes 1 read. Each host that may be chosen adds a read.

@@ -38,47 +38,22 @@ func (h *Hypervisor) ledger(ctx context.Context, name string) (l ledger, generat
 	return l, generation, nil
 }
 
-// change has f change a ledger and writes it if f reports that it did. f is called
-// again when another wrote meanwhile. An error of f writes nothing.
-func (h *Hypervisor) change(ctx context.Context, name string, f func(*ledger) (bool, error)) error {
-	if turn := h.turns[name]; turn != nil {
-		select {
-		case turn <- struct{}{}:
-			defer func() { <-turn }()
-		case <-ctx.Done():
-			return unanswered(ctx, ctx.Err())
-		}
-	}
-	return retry(ctx, func() error {
-		l, generation, err := h.ledger(ctx, name)
-		if err != nil {
-			return err
-		}
-		changed, err := f(&l)
-		if err != nil || !changed {
-			return err
-		}
-		l.prune(h.now())
-		return h.replace(ctx, name, l.encode(), generation)
-	})
-}
-
 // hold enters a line if admit, which sees the lines of the others, lets it. A line
 // of that name that is the same stays.
 func (h *Hypervisor) hold(ctx context.Context, name string, want line, admit func(others []line) error) error {
 	return h.change(ctx, name, func(l *ledger) (bool, error) {
-		l.prune(h.now())
 		i, found := l.find(want.Name)
-		if found && l.Lines[i] == want {
-			return false, nil
-		}
+		others := l.Lines
 		if found {
-			l.Lines = slices.Delete(l.Lines, i, i+1)
+			if l.Lines[i] == want {
+				return false, nil
+			}
+			others = slices.Delete(slices.Clone(l.Lines), i, i+1)
 		}
-		if err := admit(l.Lines); err != nil {
+		if err := admit(others); err != nil {
 			return false, err
 		}
-		l.Lines = slices.Insert(l.Lines, i, want)
+		l.Lines = slices.Insert(others, i, want)
 		return true, nil
 	})
 }

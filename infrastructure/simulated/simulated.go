@@ -41,7 +41,7 @@ type Hypervisor struct {
 	iops      map[domain.DiskType]int
 	rates     map[string]float64
 	log       *slog.Logger
-	turns     map[string]chan struct{} // by ledger: who may write it next; never changes after New
+	desks     map[string]*desk // by ledger; the map never changes after New
 }
 
 // New returns a hypervisor on the world in the documents. It does no I/O. The
@@ -50,7 +50,7 @@ func New(o Options) (*Hypervisor, error) {
 	h := &Hypervisor{
 		documents: o.Documents, clock: o.Now, hosts: cloneHosts(o.Hosts), speed: o.Speed,
 		latency: o.Latency, iops: maps.Clone(o.IOPS), rates: maps.Clone(o.Faults), log: o.Log,
-		turns: map[string]chan struct{}{networksLedger: make(chan struct{}, 1)},
+		desks: map[string]*desk{networksLedger: newDesk()},
 	}
 	if h.clock == nil {
 		h.clock = time.Now
@@ -83,13 +83,13 @@ func New(o Options) (*Hypervisor, error) {
 		}
 	}
 	for _, host := range h.hosts {
-		if _, double := h.turns[hostLedger(host.Name)]; double || host.Name == "" {
+		if _, double := h.desks[hostLedger(host.Name)]; double || host.Name == "" {
 			wrong = append(wrong, fmt.Errorf("host %q: want names that differ", host.Name))
 		}
 		if !slices.Contains([]string{domain.HostUp, domain.HostDraining, domain.HostDown}, host.State) {
 			wrong = append(wrong, fmt.Errorf("host %q: state %q: want up, draining or down", host.Name, host.State))
 		}
-		h.turns[hostLedger(host.Name)] = make(chan struct{}, 1)
+		h.desks[hostLedger(host.Name)] = newDesk()
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return nil, fmt.Errorf("simulated hypervisor: %w", err)
