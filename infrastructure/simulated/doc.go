@@ -42,10 +42,10 @@
 //
 // Besides those of the port: Unavailable with the codes "no-capacity" (no room on
 // the host), "host-down", "deleting" (the name is not free yet), "address-busy"
-// and "vlan-busy" (its last user is just being deleted), "try-again" and "no-answer" (injected);
-// Conflict with "spec-differs", "foreign", "address-taken", "vlan-taken",
-// "subnet-overlap". NotFound: a machine's root volume or its tenant network is not
-// there. Invalid: a specification out of range, or more IOPS than the class has.
+// and "vlan-busy" (its last user is just being deleted), "try-again" and "no-answer" (injected,
+// or ctx ended), "contention" (too many processes write the same ledger); Conflict with "spec-differs", "foreign", "address-taken", "vlan-taken",
+// "subnet-overlap". NotFound with "no-volume", "no-network": a machine's root volume
+// or its tenant network is not there. Invalid, "invalid-spec": a specification out of range, or more IOPS than the class has.
 // Subnets of one tenant may not overlap; those of different tenants may, because
 // VLANs keep them apart. What the store reports keeps its Kind.
 //

@@ -50,8 +50,9 @@ func (h *Hypervisor) claimNetwork(ctx context.Context, want domain.Desired) erro
 }
 
 // address is the document of one address on one network. It stays when the
-// address is given back: a document that is deleted starts its generations anew,
-// and a late release could then hit the next holder.
+// address is given back, which takes effect only later, when nobody comes by to
+// delete it. There are no more of them than addresses; those of a tenant's network
+// go with the network.
 type address struct {
 	Holder string    `json:"holder,omitempty"` // domain.Key.Name of the machine
 	Until  time.Time `json:"until,omitzero"`   // given back, and free from then on
