@@ -141,6 +141,23 @@ func (p *Provision) record(ctx context.Context, h *hold, t task, seen domain.Obs
 	return p.keep(ctx, h, Scope{}, func(w *Work) error {
 		w.Note(domain.NewStep(domain.InPlan(t.name), w.Now, took, map[string]any{
 			"host": seen.Host, "providerId": seen.ProviderID, "phase": string(seen.Phase)}))
+		if t.name == machineCreated {
+			noteGuest(w, seen)
+		}
 		return nil
 	})
+}
+
+// noteGuest writes the steps of the plan that a machine brings along: it was made
+// with its security groups, and cloud-init has installed the monitoring agent
+// when the guest answers.
+func noteGuest(w *Work, seen domain.Observation) {
+	if groups := w.Request.Spec.Machine.SecurityGroups; len(groups) > 0 {
+		w.Note(domain.NewStep(domain.InPlan("security-groups-applied"), w.Now, 0, map[string]any{"groups": groups}))
+	}
+	for _, c := range seen.Checks {
+		if c.Name == domain.CheckGuest && c.Passed {
+			w.Note(domain.NewStep(domain.InPlan("agent-installed"), w.Now, 0, map[string]any{"by": "cloud-init", "simulated": c.Simulated}))
+		}
+	}
 }

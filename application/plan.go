@@ -19,6 +19,9 @@ type task struct {
 	once bool                // not repeated when the history has it: a restart stops once
 }
 
+// machineCreated is the task at whose end a new machine answers.
+const machineCreated = "machine-created"
+
 // Keys of the things that make up a resource.
 func machineKey(r *domain.Resource) domain.Key {
 	return domain.Key{Resource: r.UID, Kind: domain.ThingMachine}
@@ -55,7 +58,7 @@ func planFor(q *domain.Request, r *domain.Resource) []task {
 	}
 	return append(plan,
 		task{name: "volume-created", want: volume(r), till: ready},
-		task{name: "machine-created", want: machine(r, true), till: ready})
+		task{name: machineCreated, want: machine(r, true), till: ready})
 }
 
 // unmake deletes what a resource consists of, last first. A key of a thing that
