@@ -12,7 +12,7 @@ import (
 
 const (
 	maxRecord       = 1 << 20           // bytes, the producer's max.request.size
-	deliveryTimeout = 120 * time.Second // of one record, retries included
+	deliveryTimeout = 120 * time.Second // the producer's delivery.timeout.ms
 )
 
 // errClosedProducer is returned after close; sarama itself would panic.
@@ -22,8 +22,9 @@ var errClosedProducer = errors.New("the producer is closed")
 // idempotent, no linger, up to five requests in flight. So duplicates and
 // reordering inside a sink are possible when a broker fails.
 type producer struct {
-	async sarama.AsyncProducer
-	pumps sync.WaitGroup
+	async   sarama.AsyncProducer
+	pumps   sync.WaitGroup
+	timeout time.Duration // of one record, retries included
 
 	mu     sync.RWMutex // held for reading while a record is handed over
 	closed bool
@@ -47,7 +48,7 @@ func openProducer(brokers []string) (*producer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect producer to Kafka at %s: %w", brokers, err)
 	}
-	p := &producer{async: async, gone: make(chan struct{})}
+	p := &producer{async: async, timeout: deliveryTimeout, gone: make(chan struct{})}
 	p.pumps.Go(func() {
 		for record := range async.Successes() {
 			record.Metadata.(chan error) <- nil
@@ -61,11 +62,39 @@ func openProducer(brokers []string) (*producer, error) {
 	return p, nil
 }
 
-// send returns once Kafka has acknowledged the record. After another error, and
-// after ctx's, the record may be in Kafka or not.
+// send returns once Kafka has acknowledged the record. With Kafka away it tries
+// for two minutes, as the receiver does. After an error, ctx's among them, the
+// record may be in Kafka or not.
 func (p *producer) send(ctx context.Context, record *sarama.ProducerMessage) error {
-	ctx, cancel := context.WithTimeout(ctx, deliveryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		// sarama retries what a broker refuses, but not finding a broker.
+		err := p.try(ctx, record)
+		if err == nil || ctx.Err() != nil || final(err) || !sleep(ctx, p.gone, wait) {
+			return err
+		}
+	}
+}
+
+// final says that another attempt cannot help.
+func final(err error) bool {
+	var (
+		encoding sarama.PacketEncodingError
+		config   sarama.ConfigurationError // says also that a record is too large
+	)
+	if errors.As(err, &config) || errors.As(err, &encoding) {
+		return true
+	}
+	for _, never := range []error{sarama.ErrMessageSizeTooLarge, sarama.ErrInvalidMessage, sarama.ErrShuttingDown, errClosedProducer} {
+		if errors.Is(err, never) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *producer) try(ctx context.Context, record *sarama.ProducerMessage) error {
 	result := make(chan error, 1) // the pump never waits
 	record.Metadata = result
 	if err := p.hand(ctx, record); err != nil {
