@@ -636,3 +636,64 @@ func TestCloseWithoutKafka(t *testing.T) {
 		t.Error("Close does not return")
 	}
 }
+
+// A rebalance delivers again what is in flight.
+func TestRebalanceDeliversAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	release := make(chan struct{})
+	w.provision.answers(func(http.ResponseWriter, *http.Request) { <-release })
+	w.open(nil).start()
+	partitions := make(map[int32]bool)
+	for i := 0; len(partitions) < 3; i++ { // one event for each
+		key := fmt.Sprint("key-", i)
+		if p := murmur2([]byte(key)) & 0x7fffffff % 3; !partitions[p] {
+			partitions[p] = true
+			w.post(w.SinkURL("requests"), newEvent(fmt.Sprint(p), key))
+		}
+	}
+	for range partitions {
+		w.provision.next()
+	}
+
+	other := &bystander{joined: make(chan struct{})}
+	config := w.consumers[0].config()
+	group, err := sarama.NewConsumerGroup(w.Brokers(), w.name+"-provision", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var member sync.WaitGroup
+	member.Go(func() {
+		for ctx.Err() == nil {
+			if err := group.Consume(ctx, []string{w.name + "-requests"}, other); err != nil && ctx.Err() == nil {
+				t.Errorf("second member: %v", err)
+				return
+			}
+		}
+	})
+	w.provision.next() // a partition that stayed: its event comes again
+	<-other.joined
+	close(release)
+	cancel()
+	member.Wait()
+	if err := group.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// bystander is a member that takes partitions and delivers nothing.
+type bystander struct {
+	joined chan struct{}
+	once   sync.Once
+}
+
+func (b *bystander) Setup(sarama.ConsumerGroupSession) error {
+	b.once.Do(func() { close(b.joined) })
+	return nil
+}
+func (*bystander) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+func (*bystander) ConsumeClaim(s sarama.ConsumerGroupSession, _ sarama.ConsumerGroupClaim) error {
+	<-s.Context().Done()
+	return nil
+}
