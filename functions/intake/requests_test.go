@@ -62,8 +62,8 @@ func TestRequest_shown(t *testing.T) {
 	if confirmed := shown.Steps[5]; confirmed.Number != 6 || confirmed.Detail["offset"] != 12456.0 {
 		t.Errorf("step 6: got %+v, want the offset of step 8", confirmed)
 	}
-	if shown.Steps[7].DurationMs != 0 && shown.Steps[6].DurationMs == 0 {
-		t.Errorf("durations: got %+v", shown.Steps)
+	if consumed := shown.Steps[7]; consumed.Number != 8 || consumed.DurationMs != 1.5 {
+		t.Errorf("step 8: got %+v, want 1.5 ms, not cut off", consumed)
 	}
 }
 
