@@ -205,3 +205,18 @@ func startProcess(t *testing.T, data string, settings ...string) *process {
 	t.Cleanup(p.kill)
 	return p
 }
+
+// alone runs a test in a process of its own.
+func alone(t *testing.T) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
+	c.Env = append(os.Environ(), "TEST_ALONE=1")
+	out, err := c.CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

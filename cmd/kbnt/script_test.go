@@ -36,24 +36,24 @@ func TestScripts(t *testing.T) {
 				e.Setenv(k, v)
 			}
 			c := &conversation{client: &http.Client{Timeout: 40 * time.Second}}
-			e.Values[conversation{}] = c
+			e.Values[key{}] = c
 			e.Defer(c.end)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start":  step((*conversation).start).command(),
-			"kill":   step((*conversation).kill).command(),
-			"stop":   step((*conversation).stop).command(),
-			"post":   step((*conversation).post).command(),
-			"get":    step((*conversation).get).command(),
-			"delete": step((*conversation).remove).command(),
-			"status": step((*conversation).status).command(),
-			"field":  step((*conversation).field).command(),
-			"follow": step((*conversation).follow).command(),
-			"steps":  step((*conversation).steps).command(),
-			"count":  step((*conversation).count).command(),
-			"events": step((*conversation).events).command(),
-			"keep":   step((*conversation).keep).command(),
+			"start":     step((*conversation).start).command(),
+			"crash":     step((*conversation).crash).command(),
+			"interrupt": step((*conversation).interrupt).command(),
+			"post":      step((*conversation).post).command(),
+			"get":       step((*conversation).get).command(),
+			"delete":    step((*conversation).remove).command(),
+			"status":    step((*conversation).status).command(),
+			"field":     step((*conversation).field).command(),
+			"follow":    step((*conversation).follow).command(),
+			"steps":     step((*conversation).steps).command(),
+			"count":     step((*conversation).count).command(),
+			"events":    step((*conversation).events).command(),
+			"keep":      step((*conversation).keep).command(),
 		},
 	})
 }
@@ -76,6 +76,9 @@ type conversation struct {
 	header  http.Header
 }
 
+// key finds the conversation of a script.
+type key struct{}
+
 type step func(*conversation, *testscript.TestScript, []string)
 
 // command makes a script command of a step. Negation has no meaning for them.
@@ -84,7 +87,7 @@ func (f step) command() func(*testscript.TestScript, bool, []string) {
 		if neg {
 			ts.Fatalf("this command has no negation")
 		}
-		f(ts.Value(conversation{}).(*conversation), ts, args)
+		f(ts.Value(key{}).(*conversation), ts, args)
 	}
 }
 
@@ -106,11 +109,13 @@ func (c *conversation) start(ts *testscript.TestScript, args []string) {
 	c.process = p
 }
 
-// kill ends the platform as a power cut of the process would.
-func (c *conversation) kill(*testscript.TestScript, []string) { c.process.kill() }
+// crash ends the platform as a power cut of the process would.
+func (c *conversation) crash(*testscript.TestScript, []string) { c.process.kill() }
 
-// stop ends the platform with Ctrl-C and requires that it ends well.
-func (c *conversation) stop(ts *testscript.TestScript, _ []string) { ts.Check(c.process.interrupt()) }
+// interrupt ends the platform with Ctrl-C and requires that it ends well.
+func (c *conversation) interrupt(ts *testscript.TestScript, _ []string) {
+	ts.Check(c.process.interrupt())
+}
 
 // post PATH FILE [HEADER VALUE]...
 func (c *conversation) post(ts *testscript.TestScript, args []string) {
@@ -182,7 +187,7 @@ func (c *conversation) value(ts *testscript.TestScript, path string) string {
 		case []any:
 			i, err := strconv.Atoi(name)
 			if err != nil || i >= len(at) {
-				ts.Fatalf("no %s of %s in %s", name, path, c.body)
+				return ""
 			}
 			v = at[i]
 		default:

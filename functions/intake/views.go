@@ -29,6 +29,7 @@ type requestView struct {
 	Priority      string     `json:"priority"`
 	UserID        string     `json:"userId"`
 	CorrelationID string     `json:"correlationId"`
+	CausationID   string     `json:"causationId,omitempty"`
 	MessageID     string     `json:"messageId"`
 	Transport     string     `json:"transport"`
 	Labels        labelsView `json:"labels,omitempty"`
@@ -63,7 +64,7 @@ type recordView struct {
 func viewRequest(q domain.Request) requestView {
 	v := requestView{
 		RequestID: q.ID, Status: string(q.Status), Type: string(q.Type), Priority: string(q.Priority), UserID: q.User,
-		CorrelationID: q.CorrelationID, MessageID: q.MessageID, Transport: q.Transport, Labels: q.Labels,
+		CorrelationID: q.CorrelationID, CausationID: q.CausationID, MessageID: q.MessageID, Transport: q.Transport, Labels: q.Labels,
 		AcceptedAt: utc(q.AcceptedAt), DeadlineAt: utc(q.DeadlineAt), DecidedAt: utc(q.DecidedAt), FinishedAt: utc(q.FinishedAt),
 		EstimatedTime: iso8601(q.Estimate), QueuePosition: q.QueuePosition, Attempts: q.Attempts,
 		Outcome: string(q.Decided), Reason: q.Reason, Cost: moneyView(q.Cost), TrackingURL: trackingURL(q.ID),
