@@ -91,6 +91,9 @@ func (s *Store) admissible(a *application.Admission) error {
 	if a.Request == nil || a.Resource == nil {
 		return refuse("Admit", domain.Internal, "an admission needs a request and a resource")
 	}
+	if a.Request.ResourceUID != a.Resource.UID {
+		return refuse("Admit", domain.Internal, "an admission must name its resource")
+	}
 	if _, ok := s.messages[requestKey{a.Request.Tenant, a.Request.ID}]; ok {
 		return refuse("Admit", domain.Conflict, "the request id "+a.Request.ID+" is taken")
 	}

@@ -81,7 +81,7 @@ func (s *Store) changeable(id string, w *application.Work, now time.Time) error 
 	switch {
 	case w.Request == nil || w.Resource == nil:
 		return refuse("Change", domain.Internal, "a change must leave the request and the resource")
-	case w.Request.MessageID != id || w.Resource.UID != s.requests[id].ResourceUID:
+	case w.Request.MessageID != id || w.Resource.UID != s.requests[id].ResourceUID || w.Request.ResourceUID != w.Resource.UID:
 		return refuse("Change", domain.Internal, "a change must not rename the request or the resource")
 	}
 	claimed := map[[2]string]string{}

@@ -51,11 +51,7 @@ func loadTenancy(ctx context.Context, q querier, scope application.AdmitScope, t
 		return 0, err
 	}
 	if ok {
-		steps, err := all(ctx, q, scanStep, stepsQuery, known.seq)
-		if err != nil {
-			return 0, err
-		}
-		t.Existing = &application.Record{Request: known.request, Resource: known.resource, Steps: steps}
+		t.Existing = &known.Record
 	}
 	today := t.Now.UnixMicro() / (24 * time.Hour).Microseconds()
 	sum, _, err := one(ctx, q, scanSums, sumsQuery, scope.Tenant, string(scope.Priority), today)
@@ -118,6 +114,9 @@ var (
 func admission(a *application.Admission, seq int64, now time.Time) ([]write, error) {
 	if a.Request == nil || a.Resource == nil {
 		return nil, refuse("Admit", domain.Internal, "an admission needs a request and a resource")
+	}
+	if a.Request.ResourceUID != a.Resource.UID {
+		return nil, refuse("Admit", domain.Internal, "an admission must name its resource")
 	}
 	fixed, moving := resourceRow(a.Resource)
 	resource := write{query: insertResource, args: append(fixed, moving...)}

@@ -40,10 +40,7 @@ func loadWork(ctx context.Context, q querier, scope application.Scope, w *applic
 	if !ok {
 		return 0, refuse("Change", domain.NotFound, "no such request")
 	}
-	w.Request, w.Resource = &r.request, &r.resource
-	if w.Steps, err = all(ctx, q, scanStep, stepsQuery, r.seq); err != nil {
-		return 0, err
-	}
+	w.Request, w.Resource, w.Steps = &r.Request, &r.Resource, r.Steps
 	sent, err := all(ctx, q, func(scan scanner, o *application.Outgoing) error { return scan(outgoingDest(o)...) },
 		"SELECT "+outgoingColumns+" FROM outbox o WHERE o.request = ?", r.seq)
 	if err != nil {
@@ -51,7 +48,7 @@ func loadWork(ctx context.Context, q querier, scope application.Scope, w *applic
 	}
 	w.Outbox = make(map[string]application.Outgoing, len(sent))
 	for _, o := range sent {
-		o.MessageID = r.request.MessageID
+		o.MessageID = r.Request.MessageID
 		w.Outbox[o.ID] = o
 	}
 	if a := scope.Arrival; a != nil {
@@ -97,7 +94,7 @@ func changes(seq int64, w *application.Work, was before, arrival *application.Ar
 	switch {
 	case w.Request == nil || w.Resource == nil:
 		return nil, refuse("Change", domain.Internal, "a change must leave the request and the resource")
-	case w.Request.MessageID != was.message || w.Resource.UID != was.uid:
+	case w.Request.MessageID != was.message || w.Resource.UID != was.uid || w.Request.ResourceUID != was.uid:
 		return nil, refuse("Change", domain.Internal, "a change must not rename the request or the resource")
 	}
 	var writes []write

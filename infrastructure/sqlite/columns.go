@@ -106,12 +106,15 @@ func whole(scan scanner, n *int64) error { return scan(n) }
 // names makes a list of columns out of a text of them.
 func names(list string) []string { return strings.Fields(list) }
 
+// The writer rolls back everything when a statement fails, so a statement need
+// not keep a copy of each page that its triggers touch: OR FAIL spares that.
+
 // insert is the statement that adds a row of these columns.
 func insert(table string, columns []string) string {
-	return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) + ")"
+	return "INSERT OR FAIL INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) + ")"
 }
 
 // update is the statement that sets these columns of the row that a key names.
 func update(table string, columns []string, key string) string {
-	return "UPDATE " + table + " SET " + strings.Join(columns, " = ?, ") + " = ? WHERE " + key + " = ?"
+	return "UPDATE OR FAIL " + table + " SET " + strings.Join(columns, " = ?, ") + " = ? WHERE " + key + " = ?"
 }

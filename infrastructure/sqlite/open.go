@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -96,14 +97,15 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err := migrate(ctx, conn); err != nil {
 		return nil, opening(o.Path, err)
 	}
-	reader, err := sql.Open("sqlite", dsn(o.Path, "mode=ro", "query_only(1)", "busy_timeout(5000)", "cache_size(-16384)", "temp_store(memory)"))
+	readers, err := sql.Open("sqlite", dsn(o.Path, "mode=ro", "query_only(1)", "busy_timeout(5000)", "cache_size(-16384)", "temp_store(memory)"))
 	if err != nil {
 		return nil, cannot(o.Path, domain.Invalid, err)
 	}
 	n := max(4, runtime.GOMAXPROCS(0))
-	reader.SetMaxOpenConns(n)
-	reader.SetMaxIdleConns(n)
-	return &Store{clock: o.Now, pools: []*sql.DB{pool}, reader: reader, writer: newWriter(conn)}, nil
+	readers.SetMaxOpenConns(n)
+	readers.SetMaxIdleConns(n)
+	reader, writer := &prepared{on: readers}, newWriter(conn)
+	return &Store{clock: o.Now, reader: reader, writer: writer, ends: []io.Closer{reader, readers, writer.conn, conn, pool}}, nil
 }
 
 func dsn(path, mode string, pragmas ...string) string {

@@ -19,23 +19,16 @@ func pageOf(limit int) int64 {
 
 // Request implements [application.Records].
 func (s *Store) Request(ctx context.Context, tenant, id string) (application.Record, error) {
-	var record application.Record
-	err := s.snapshot(ctx, "Request", func(ctx context.Context, q querier) error {
-		r, ok, err := one(ctx, q, scanStored, storedQuery+"r.tenant = ? AND r.id = ?", tenant, id)
-		if err != nil {
-			return err
+	var r stored
+	err := s.read(ctx, "Request", func(ctx context.Context, q querier) (err error) {
+		var ok bool
+		r, ok, err = one(ctx, q, scanStored, storedQuery+"r.tenant = ? AND r.id = ?", tenant, id)
+		if err == nil && !ok {
+			err = refuse("Request", domain.NotFound, "no such request")
 		}
-		if !ok {
-			return refuse("Request", domain.NotFound, "no such request")
-		}
-		record.Request, record.Resource = r.request, r.resource
-		record.Steps, err = all(ctx, q, scanStep, stepsQuery, r.seq)
 		return err
 	})
-	if err != nil {
-		return application.Record{}, err
-	}
-	return record, nil
+	return r.Record, err
 }
 
 // Requests implements [application.Records].

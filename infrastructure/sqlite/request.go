@@ -2,7 +2,10 @@ package sqlite
 
 import (
 	"encoding/json"
+	"slices"
+	"time"
 
+	"kbnt.dev/virtualization/application"
 	"kbnt.dev/virtualization/domain"
 )
 
@@ -50,30 +53,42 @@ func requestDest(r *domain.Request) []any {
 
 func scanRequest(scan scanner, r *domain.Request) error { return scan(requestDest(r)...) }
 
-// stored is a request with its number and its resource.
+// stored is a request with its number, its resource and its history.
 type stored struct {
-	seq      int64
-	request  domain.Request
-	resource domain.Resource
+	seq int64
+	application.Record
 }
 
-const storedQuery = "SELECT r.seq, " + requestColumns + ", " + resourceColumns + " FROM requests r JOIN resources v ON v.uid = r.resource_uid WHERE "
+const storedQuery = "SELECT r.seq, " + requestColumns + ", " + resourceColumns + `,
+	(SELECT json_group_array(json_object('name', name, 'at', at, 'duration', duration, 'status', status, 'detail', detail) ORDER BY n)
+		FROM steps WHERE request = r.seq)
+	FROM requests r JOIN resources v ON v.uid = r.resource_uid WHERE `
 
 func scanStored(scan scanner, s *stored) error {
-	return scan(append(append([]any{&s.seq}, requestDest(&s.request)...), resourceDest(&s.resource)...)...)
-}
-
-const stepsQuery = "SELECT name, at, duration, status, detail FROM steps WHERE request = ? ORDER BY n"
-
-func scanStep(scan scanner, s *domain.Step) error {
-	var detail *string
-	if err := scan((*string)(&s.Name), moment{&s.At}, (*int64)(&s.Duration), (*string)(&s.Status), &detail); err != nil {
+	var lines []line
+	if err := scan(slices.Concat([]any{&s.seq}, requestDest(&s.Request), resourceDest(&s.Resource), []any{structure{&lines}})...); err != nil {
 		return err
 	}
-	if detail != nil {
-		s.Detail = json.RawMessage(*detail)
+	for _, l := range lines {
+		step := domain.Step{Name: l.Name, Duration: l.Duration, Status: l.Status}
+		if l.At != nil {
+			step.At = time.UnixMicro(*l.At).UTC()
+		}
+		if l.Detail != nil {
+			step.Detail = json.RawMessage(*l.Detail)
+		}
+		s.Steps = append(s.Steps, step)
 	}
 	return nil
+}
+
+// line is a step as storedQuery writes it.
+type line struct {
+	Name     domain.StepName
+	At       *int64
+	Duration time.Duration
+	Status   domain.StepStatus
+	Detail   *string
 }
 
 // writeStep adds a line to a history, or replaces it where it is.

@@ -11,45 +11,31 @@ import (
 // stuckAfter is how long past its deadline an undecided request is stuck.
 const stuckAfter = 10 * time.Minute
 
-// tally is one line of a count.
-type tally struct {
-	what string
-	n    int
-}
+const censusQuery = `SELECT
+	(SELECT json_group_object(kind, n) FROM (SELECT kind, count(*) AS n FROM resources
+		WHERE live AND state IN ('RUNNING', 'STOPPED', 'ALLOCATED', 'ACTIVE') GROUP BY kind)),
+	(SELECT json_group_object(priority, unfinished) FROM lanes WHERE unfinished > 0),
+	(SELECT json_group_object(reason, n) FROM (SELECT reason, count(*) AS n FROM dead_letters WHERE state = 'OPEN' GROUP BY reason)),
+	count(*), min(accepted_at),
+	(SELECT count(*) FROM requests WHERE decided = '' AND deadline_at < ?2),
+	(SELECT value FROM totals WHERE name = 'spent') +
+		(SELECT coalesce(sum(cost * (1 + max(?1 - created_at, 0) / 3600000000)), 0) FROM resources WHERE live)
+	FROM requests WHERE status = 'PROCESSING' AND phase IN ('VALIDATED', 'PUBLISHED')`
 
-func scanTally(scan scanner, t *tally) error { return scan(&t.what, &t.n) }
+func scanCensus(scan scanner, c *application.Census) error {
+	return scan(structure{&c.Live}, structure{&c.Queue}, structure{&c.DeadLetters}, &c.Waiting, moment{&c.OldestSince}, &c.Stuck, (*int64)(&c.Cost))
+}
 
 // Census implements [application.Statistics].
 func (s *Store) Census(ctx context.Context) (application.Census, error) {
-	c := application.Census{Live: map[domain.ResourceKind]int{}, Queue: map[domain.Priority]int{}, DeadLetters: map[string]int{}, Now: s.now()}
-	now := c.Now.UnixMicro()
-	err := s.snapshot(ctx, "Census", func(ctx context.Context, q querier) error {
-		for query, note := range map[string]func(string, int){
-			"SELECT kind, count(*) FROM resources WHERE live AND state IN ('RUNNING', 'STOPPED', 'ALLOCATED', 'ACTIVE') GROUP BY kind": func(k string, n int) { c.Live[domain.ResourceKind(k)] = n },
-			"SELECT priority, unfinished FROM lanes WHERE unfinished > 0":                                                              func(p string, n int) { c.Queue[domain.Priority(p)] = n },
-			"SELECT reason, count(*) FROM dead_letters WHERE state = 'OPEN' GROUP BY reason":                                           func(r string, n int) { c.DeadLetters[r] = n },
-		} {
-			lines, err := all(ctx, q, scanTally, query)
-			if err != nil {
-				return err
-			}
-			for _, l := range lines {
-				note(l.what, l.n)
-			}
-		}
-		_, _, err := one(ctx, q, func(scan scanner, _ *struct{}) error {
-			return scan(&c.Waiting, moment{&c.OldestSince}, &c.Stuck, (*int64)(&c.Cost))
-		}, `SELECT count(*), min(accepted_at),
-				(SELECT count(*) FROM requests WHERE decided = '' AND deadline_at < ?2),
-				(SELECT value FROM totals WHERE name = 'spent') +
-				(SELECT coalesce(sum(cost * (1 + max(?1 - created_at, 0) / 3600000000)), 0) FROM resources WHERE live)
-			FROM requests WHERE status = 'PROCESSING' AND phase IN ('VALIDATED', 'PUBLISHED')`, now, now-stuckAfter.Microseconds())
+	var c application.Census
+	now := s.now()
+	err := s.read(ctx, "Census", func(ctx context.Context, q querier) (err error) {
+		c, _, err = one(ctx, q, scanCensus, censusQuery, now.UnixMicro(), now.Add(-stuckAfter).UnixMicro())
 		return err
 	})
-	if err != nil {
-		return application.Census{}, err
-	}
-	return c, nil
+	c.Now = now
+	return c, err
 }
 
 // Durations implements [application.Statistics].

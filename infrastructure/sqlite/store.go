@@ -32,8 +32,8 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -59,9 +59,9 @@ type Options struct {
 type Store struct {
 	clock  func() time.Time
 	lock   *lock
-	pools  []*sql.DB // to close, in order
-	reader *sql.DB
+	reader *prepared // on a pool of connections that cannot write
 	writer *writer
+	ends   []io.Closer // what to close at the end, in order
 
 	once   sync.Once
 	closed error
@@ -72,9 +72,9 @@ type Store struct {
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		s.writer.close()
-		errs := []error{classed("Close", s.reader.Close()), classed("Close", s.writer.conn.Close())}
-		for _, p := range s.pools {
-			errs = append(errs, classed("Close", p.Close()))
+		var errs []error
+		for _, e := range s.ends {
+			errs = append(errs, classed("Close", e.Close()))
 		}
 		s.closed = errors.Join(append(errs, s.lock.release())...)
 	})
@@ -84,7 +84,8 @@ func (s *Store) Close() error {
 // now is the store's time, as it is kept.
 func (s *Store) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
 
-// read runs a query beside the writer.
+// read runs a query beside the writer. One statement sees one state, so whatever
+// belongs together is read by one.
 func (s *Store) read(ctx context.Context, op string, query func(context.Context, querier) error) error {
 	if ctx.Err() != nil {
 		return tooLate(op, ctx, "the store was not asked")
@@ -99,15 +100,4 @@ func (s *Store) read(ctx context.Context, op string, query func(context.Context,
 		return tooLate(op, ctx, "the store did not answer in time")
 	}
 	return classed(op, err)
-}
-
-// snapshot runs queries that must see the same transactions.
-func (s *Store) snapshot(ctx context.Context, op string, queries func(context.Context, querier) error) error {
-	return s.read(ctx, op, func(ctx context.Context, _ querier) error {
-		tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-		if err != nil {
-			return err
-		}
-		return errors.Join(queries(ctx, tx), tx.Rollback())
-	})
 }

@@ -58,7 +58,7 @@ CREATE TABLE requests (
     labels         TEXT,             -- JSON
     spec           TEXT    NOT NULL, -- JSON
     decision       TEXT,             -- JSON
-    resource_uid   TEXT    NOT NULL REFERENCES resources (uid),
+    resource_uid   TEXT    NOT NULL REFERENCES resources (uid) DEFERRABLE INITIALLY DEFERRED,
     from_state     TEXT    NOT NULL,
     to_state       TEXT    NOT NULL,
     queue_position INTEGER NOT NULL,
@@ -95,7 +95,7 @@ CREATE INDEX requests_undecided   ON requests (deadline_at) WHERE decided = '';
 CREATE INDEX requests_completed   ON requests (type, decided_at, message_id, accepted_at) WHERE decided = 'COMPLETED';
 
 CREATE TABLE steps (
-    request  INTEGER NOT NULL REFERENCES requests (seq),
+    request  INTEGER NOT NULL REFERENCES requests (seq) DEFERRABLE INITIALLY DEFERRED,
     name     TEXT    NOT NULL,
     n        INTEGER NOT NULL, -- in the order they were recorded
     at       INTEGER,
@@ -106,7 +106,7 @@ CREATE TABLE steps (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE outbox (
-    request     INTEGER REFERENCES requests (seq), -- NULL: of a dead letter of none
+    request     INTEGER REFERENCES requests (seq) DEFERRABLE INITIALLY DEFERRED, -- NULL: of a dead letter of none
     event_id    TEXT    NOT NULL,
     type        TEXT    NOT NULL,
     source      TEXT    NOT NULL,
@@ -127,7 +127,7 @@ CREATE UNIQUE INDEX outbox_of_none ON outbox (event_id) WHERE request IS NULL;
 CREATE INDEX outbox_armed ON outbox (armed_at, event_id) WHERE armed_at IS NOT NULL;
 
 CREATE TABLE inbox (
-    request    INTEGER NOT NULL REFERENCES requests (seq),
+    request    INTEGER NOT NULL REFERENCES requests (seq) DEFERRABLE INITIALLY DEFERRED,
     function   TEXT    NOT NULL,
     event_id   TEXT    NOT NULL,
     first_at   INTEGER NOT NULL,
@@ -221,15 +221,20 @@ INSERT INTO totals VALUES
     ('spent', 0),      -- on resources that are no more
     ('generation', 0); -- of the last document written
 
+-- No trigger uses an upsert: with one, every insert would keep a copy of each page
+-- it touches, for the case that the upsert fails.
+
 CREATE TRIGGER resources_added AFTER INSERT ON resources BEGIN
-    INSERT INTO usage (tenant, machines, cores, memory, storage, networks, hourly)
-        SELECT NEW.tenant, NEW.machines, NEW.cores, NEW.memory, NEW.storage, NEW.networks, NEW.cost WHERE NEW.live
-        ON CONFLICT (tenant) DO UPDATE SET machines = machines + excluded.machines, cores = cores + excluded.cores,
-            memory = memory + excluded.memory, storage = storage + excluded.storage,
-            networks = networks + excluded.networks, hourly = hourly + excluded.hourly;
-    INSERT INTO days (tenant, day, machines)
-        SELECT NEW.tenant, coalesce(NEW.created_at, 0) / 86400000000, 1 WHERE NEW.kind = 'virtual-machine'
-        ON CONFLICT (tenant, day) DO UPDATE SET machines = machines + 1;
+    INSERT INTO usage (tenant) SELECT NEW.tenant WHERE NOT EXISTS (SELECT 1 FROM usage WHERE tenant = NEW.tenant);
+    UPDATE usage SET machines = machines + NEW.machines, cores = cores + NEW.cores, memory = memory + NEW.memory,
+            storage = storage + NEW.storage, networks = networks + NEW.networks, hourly = hourly + NEW.cost
+        WHERE tenant = NEW.tenant AND NEW.live;
+END;
+
+CREATE TRIGGER machines_added AFTER INSERT ON resources WHEN NEW.kind = 'virtual-machine' BEGIN
+    INSERT INTO days (tenant, day, machines) SELECT NEW.tenant, coalesce(NEW.created_at, 0) / 86400000000, 0
+        WHERE NOT EXISTS (SELECT 1 FROM days WHERE tenant = NEW.tenant AND day = coalesce(NEW.created_at, 0) / 86400000000);
+    UPDATE days SET machines = machines + 1 WHERE tenant = NEW.tenant AND day = coalesce(NEW.created_at, 0) / 86400000000;
 END;
 
 CREATE TRIGGER resources_changed
@@ -240,11 +245,10 @@ BEGIN
     UPDATE usage SET machines = machines - OLD.machines, cores = cores - OLD.cores, memory = memory - OLD.memory,
             storage = storage - OLD.storage, networks = networks - OLD.networks, hourly = hourly - OLD.cost
         WHERE tenant = OLD.tenant AND OLD.live;
-    INSERT INTO usage (tenant, machines, cores, memory, storage, networks, hourly)
-        SELECT NEW.tenant, NEW.machines, NEW.cores, NEW.memory, NEW.storage, NEW.networks, NEW.cost WHERE NEW.live
-        ON CONFLICT (tenant) DO UPDATE SET machines = machines + excluded.machines, cores = cores + excluded.cores,
-            memory = memory + excluded.memory, storage = storage + excluded.storage,
-            networks = networks + excluded.networks, hourly = hourly + excluded.hourly;
+    INSERT INTO usage (tenant) SELECT NEW.tenant WHERE NOT EXISTS (SELECT 1 FROM usage WHERE tenant = NEW.tenant);
+    UPDATE usage SET machines = machines + NEW.machines, cores = cores + NEW.cores, memory = memory + NEW.memory,
+            storage = storage + NEW.storage, networks = networks + NEW.networks, hourly = hourly + NEW.cost
+        WHERE tenant = NEW.tenant AND NEW.live;
     UPDATE totals SET value = value
             - iif(OLD.live, 0, OLD.cost * (1 + max(coalesce(OLD.updated_at - OLD.created_at, 0), 0) / 3600000000))
             + iif(NEW.live, 0, NEW.cost * (1 + max(coalesce(NEW.updated_at - NEW.created_at, 0), 0) / 3600000000))
@@ -252,8 +256,10 @@ BEGIN
 END;
 
 CREATE TRIGGER requests_added AFTER INSERT ON requests WHEN NEW.status = 'PROCESSING' BEGIN
-    INSERT INTO usage (tenant, in_flight) VALUES (NEW.tenant, 1) ON CONFLICT (tenant) DO UPDATE SET in_flight = in_flight + 1;
-    INSERT INTO lanes (priority, unfinished) VALUES (NEW.priority, 1) ON CONFLICT (priority) DO UPDATE SET unfinished = unfinished + 1;
+    INSERT INTO usage (tenant) SELECT NEW.tenant WHERE NOT EXISTS (SELECT 1 FROM usage WHERE tenant = NEW.tenant);
+    UPDATE usage SET in_flight = in_flight + 1 WHERE tenant = NEW.tenant;
+    INSERT INTO lanes (priority, unfinished) SELECT NEW.priority, 0 WHERE NOT EXISTS (SELECT 1 FROM lanes WHERE priority = NEW.priority);
+    UPDATE lanes SET unfinished = unfinished + 1 WHERE priority = NEW.priority;
 END;
 
 CREATE TRIGGER requests_changed AFTER UPDATE OF status, tenant, priority ON requests
@@ -261,8 +267,8 @@ CREATE TRIGGER requests_changed AFTER UPDATE OF status, tenant, priority ON requ
 BEGIN
     UPDATE usage SET in_flight = in_flight - 1 WHERE tenant = OLD.tenant AND OLD.status = 'PROCESSING';
     UPDATE lanes SET unfinished = unfinished - 1 WHERE priority = OLD.priority AND OLD.status = 'PROCESSING';
-    INSERT INTO usage (tenant, in_flight) SELECT NEW.tenant, 1 WHERE NEW.status = 'PROCESSING'
-        ON CONFLICT (tenant) DO UPDATE SET in_flight = in_flight + 1;
-    INSERT INTO lanes (priority, unfinished) SELECT NEW.priority, 1 WHERE NEW.status = 'PROCESSING'
-        ON CONFLICT (priority) DO UPDATE SET unfinished = unfinished + 1;
+    INSERT INTO usage (tenant) SELECT NEW.tenant WHERE NOT EXISTS (SELECT 1 FROM usage WHERE tenant = NEW.tenant);
+    UPDATE usage SET in_flight = in_flight + 1 WHERE tenant = NEW.tenant AND NEW.status = 'PROCESSING';
+    INSERT INTO lanes (priority, unfinished) SELECT NEW.priority, 0 WHERE NOT EXISTS (SELECT 1 FROM lanes WHERE priority = NEW.priority);
+    UPDATE lanes SET unfinished = unfinished + 1 WHERE priority = NEW.priority AND NEW.status = 'PROCESSING';
 END;
