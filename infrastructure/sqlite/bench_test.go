@@ -41,7 +41,7 @@ func BenchmarkAdmit(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			s := open(b, sqlite.Options{Path: filepath.Join(b.TempDir(), "kbnt.db")})
 			parallel(b, n, func(i int64) error {
-				return admitting(b, s, "acme", fmt.Sprint(i))
+				return admitting(b.Context(), s, "acme", fmt.Sprint(i))
 			})
 		})
 	}

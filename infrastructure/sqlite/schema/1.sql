@@ -58,7 +58,7 @@ CREATE TABLE requests (
     labels         TEXT,             -- JSON
     spec           TEXT    NOT NULL, -- JSON
     decision       TEXT,             -- JSON
-    resource_uid   TEXT    NOT NULL REFERENCES resources (uid) DEFERRABLE INITIALLY DEFERRED,
+    resource_uid   TEXT    NOT NULL, -- of resources; not declared, because every new resource would look for its requests
     from_state     TEXT    NOT NULL,
     to_state       TEXT    NOT NULL,
     queue_position INTEGER NOT NULL,
@@ -90,7 +90,7 @@ CREATE INDEX requests_type_page   ON requests (tenant, type, accepted_at, messag
 CREATE INDEX requests_both_page   ON requests (tenant, type, status, accepted_at, message_id);
 CREATE INDEX requests_overdue     ON requests (turns_at, message_id) WHERE turns_at IS NOT NULL;
 CREATE INDEX requests_unfinished  ON requests (touched_at, message_id) WHERE status = 'PROCESSING';
-CREATE INDEX requests_waiting     ON requests (accepted_at) WHERE status = 'PROCESSING' AND phase IN ('VALIDATED', 'PUBLISHED');
+CREATE INDEX requests_waiting     ON requests (accepted_at, status, phase) WHERE status = 'PROCESSING' AND phase IN ('VALIDATED', 'PUBLISHED');
 CREATE INDEX requests_undecided   ON requests (deadline_at) WHERE decided = '';
 CREATE INDEX requests_completed   ON requests (type, decided_at, message_id, accepted_at) WHERE decided = 'COMPLETED';
 
