@@ -26,8 +26,10 @@
 //
 // # Limits
 //
-// Every transaction runs on one goroutine. Sums over all resources ([Store.Census])
-// look at every live one.
+// Every transaction runs on one goroutine. [Store.Census] looks at every live
+// resource. Reading a request or a page takes the same time with 1 000 000 requests
+// stored as with 1000; accepting one, with one caller, took 2.3 times as long
+// (2026-11), because its four random ids fall on pages that nobody else has touched.
 package sqlite
 
 import (
