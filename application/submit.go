@@ -109,6 +109,9 @@ func (a *admission) scope() AdmitScope {
 
 func (a *admission) decide(t *Tenancy) error {
 	if t.Existing != nil && !a.dry {
+		if len(a.draft.Faults) > 0 { // what was not understood cannot be a repetition
+			return domain.Refuse("submit", a.Offer.Check(a.draft))
+		}
 		return a.repeat(*t.Existing)
 	}
 	judged := a.Clock()
