@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // maxBody is the most that is read of a posted request.
@@ -29,6 +30,7 @@ func (x *exchange) read() (posted, error) {
 	if encoding := x.r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return posted{}, unsupported("compressed bodies are not read")
 	}
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(x.f.Patience)) // where the server has none of its own
 	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, maxBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return posted{}, tooLarge()

@@ -6,9 +6,12 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
-	"github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"github.com/cloudevents/sdk-go/v2/types"
@@ -25,6 +28,9 @@ type carrier struct {
 }
 
 const structured = "application/cloudevents+json"
+
+// maxEventID bounds what goes on as the causationid of every event that follows.
+const maxEventID = 256
 
 func isEvent(kind string, h http.Header) bool {
 	return strings.HasPrefix(kind, "application/cloudevents") || h.Get("Ce-Specversion") != "" || h.Get("Ce-Type") != "" || h.Get("Ce-Id") != ""
@@ -60,8 +66,15 @@ func unwrap(r *http.Request, kind string, body []byte) (posted, error) {
 			return posted{}, unsupported("the data of the event is " + clip(t) + ", not JSON")
 		}
 	}
-	p := posted{document: e.Data(), transport: "CloudEvent", event: &carrier{id: e.ID(), source: e.Source()}}
-	p.correlation = orHeader(extension(e, eventing.ExtCorrelationID), r, "X-Correlation-Id")
+	attribute := func(s string) string { return s }
+	if kind != structured {
+		attribute = unescape
+	}
+	p := posted{document: e.Data(), transport: "CloudEvent", event: &carrier{id: attribute(e.ID()), source: attribute(e.Source())}}
+	if len(p.event.id) > maxEventID || strings.ContainsFunc(p.event.id, unicode.IsControl) {
+		return posted{}, badEvent("event-id", fmt.Sprintf("the id of the event has more than %d bytes, or control characters", maxEventID))
+	}
+	p.correlation = orHeader(attribute(extension(e, eventing.ExtCorrelationID)), r, "X-Correlation-Id")
 	if p.trace = extension(e, eventing.ExtTraceParent); !isTrace(p.trace) {
 		p.trace = ""
 	}
@@ -105,17 +118,39 @@ func clipLong(s string) string {
 	return s
 }
 
+// unescape undoes the percent-encoding of binary mode (CloudEvents HTTP binding,
+// section 3.1.3.2), which the SDK leaves in. What is none stays as it is.
+func unescape(s string) string {
+	if u, err := url.PathUnescape(s); err == nil && utf8.ValidString(u) {
+		return u
+	}
+	return s
+}
+
+// escapeAttribute is the same the other way round.
+func escapeAttribute(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
 // reply sends the answer to a posted event as an event in binary mode: a Trigger
 // takes the body of a 2xx only as one.
 func (x *exchange) reply(status int, a application.Answer, caused *carrier, body []byte) error {
 	q := a.Request
-	e := event.New()
-	e.SetID(domain.AcceptedID(q.MessageID))
-	e.SetType(eventing.TypeAccepted)
-	e.SetSource(eventing.SourceIntake)
-	e.SetSubject(a.Resource.VirtualID)
-	e.SetTime(q.AcceptedAt)
 	for name, value := range map[string]string{
+		"specversion":             event.CloudEventsVersionV1,
+		"id":                      domain.AcceptedID(q.MessageID),
+		"type":                    eventing.TypeAccepted,
+		"source":                  eventing.SourceIntake,
+		"subject":                 a.Resource.VirtualID,
+		"time":                    q.AcceptedAt.UTC().Format(time.RFC3339Nano),
 		eventing.ExtCorrelationID: q.CorrelationID,
 		eventing.ExtCausationID:   caused.id,
 		eventing.ExtRequestID:     q.ID,
@@ -127,15 +162,8 @@ func (x *exchange) reply(status int, a application.Answer, caused *carrier, body
 		eventing.ExtChecksum:      checksum(body),
 	} {
 		if value != "" {
-			e.SetExtension(name, value)
+			x.w.Header().Set("Ce-"+name, escapeAttribute(value))
 		}
 	}
-	if err := e.SetData(eventing.ContentTypeJSON, body); err != nil {
-		return fmt.Errorf("write the data of the answer: %w", err)
-	}
-	x.w.Header().Set("X-Correlation-Id", x.correlation)
-	if err := cehttp.WriteResponseWriter(x.ctx, binding.ToMessage(&e), status, x.w); err != nil && !x.w.begun {
-		return fmt.Errorf("write the answer as an event: %w", err)
-	}
-	return nil
+	return x.send(status, eventing.ContentTypeJSON, body)
 }

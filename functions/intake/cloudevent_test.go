@@ -75,6 +75,8 @@ func TestVirtualize_badEvents(t *testing.T) {
 		"XML data":       {"the document is JSON", swap(`"data":`+volume, `"datacontenttype":"text/xml","data":"<a/>"`), 415, "unsupported-media-type"},
 		"bad document":   {"the document is judged as any other", swap(`"iops"`, `"iop"`), 400, "malformed"},
 		"array":          {"an envelope is an object", "[]", 400, "not-an-event"},
+		"long id":        {"an id travels on in every event", swap("order-1", strings.Repeat("x", 257)), 400, "event-id"},
+		"NUL in id":      {"an id is text", swap("order-1", `a\u0000b`), 400, "event-id"},
 		"attribute type": {"attributes are of simple types", swap(`"order-1"`, `{}`), 400, "not-an-event"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,5 +92,20 @@ func TestVirtualize_badEvents(t *testing.T) {
 	a := newBench(t, setup{}).post(volume, "Ce-Specversion", "1.0", "Ce-Type", eventing.TypeRequest)
 	if a.status != 400 || a.text("code") != "not-an-event" {
 		t.Errorf("binary mode without id and source: got %d %s", a.status, a.body)
+	}
+}
+
+// Attributes that no header can hold are percent-encoded in binary mode: there
+// they mean the same as in structured mode.
+func TestVirtualize_escapedEvent(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, setup{})
+	headers := append(binaryHeaders[:2:2], "Ce-Id", "caf%C3%A9 1", "Ce-Source", "/shop", "Ce-Type", eventing.TypeRequest, "Ce-Correlationid", "corr-%C3%A9")
+	a := b.post(volume, headers...)
+	if a.status != http.StatusAccepted || a.text("requestId") != domain.RequestIDOf("/shop", "caf\u00e9 1") || a.text("correlationId") != "corr-\u00e9" {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
+	if got := a.header.Get("Ce-Causationid"); got != "caf%C3%A9%201" {
+		t.Errorf("causationid: got %q", got)
 	}
 }

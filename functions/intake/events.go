@@ -122,6 +122,9 @@ func (s *stream) run(ctx context.Context, id string) error {
 			if !open {
 				return nil
 			}
+			if ctx.Err() != nil {
+				return nil
+			}
 			if n.err != nil {
 				return n.err // logged; the client comes back and asks again
 			}

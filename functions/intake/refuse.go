@@ -16,7 +16,7 @@ func (x *exchange) refuse(err error) {
 		p.Instance = string(r[:256])
 	}
 	level := slog.LevelInfo
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && x.r.Context().Err() == nil { // a client that went away is no trouble
 		level = slog.LevelError
 	}
 	x.f.Log.LogAttrs(x.ctx, level, "refused",

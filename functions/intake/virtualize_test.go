@@ -116,6 +116,13 @@ func TestVirtualize_requestID(t *testing.T) {
 			t.Errorf("Idempotency-Key %q: got %d %q", key, a.status, a.errors())
 		}
 	}
+	b.accept(withID("c"))
+	if a := b.post(withID("c"), "Idempotency-Key", "d"); a.status != 422 || !slices.Equal(a.errors(), []string{"/metadata/requestId disagrees"}) {
+		t.Errorf("different ids, one of them used: got %d %s", a.status, a.body)
+	}
+	if a := b.post(strings.Replace(withID("c"), "500", `"500 parsecs"`, 1)); a.status != 422 || !slices.Equal(a.errors(), []string{"/specifications/size not-a-size"}) {
+		t.Errorf("a bad value under a used id: got %d %q", a.status, a.errors())
+	}
 	first := b.post(withID("a"), "Idempotency-Key", "a")
 	again := b.post(withID("a"))
 	if first.status != 202 || again.status != 202 || first.text("virtualResourceId") != again.text("virtualResourceId") {
