@@ -57,11 +57,11 @@ func (f *Function) listDeadLetters(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	found, err := f.Graveyard.DeadLetters(x.ctx, x.caller.Tenant, limit, after)
+	found, last, err := f.letters(x, limit, after)
 	if err != nil {
 		return err
 	}
-	page := deadLettersPage{DeadLetters: []deadLetterView{}, NextCursor: next(found, limit, func(d application.DeadLetter) string { return d.ID })}
+	page := deadLettersPage{DeadLetters: []deadLetterView{}, NextCursor: last}
 	for _, d := range found {
 		page.DeadLetters = append(page.DeadLetters, deadLetterView{
 			ID: d.ID, RequestID: d.RequestID, MessageID: d.MessageID, Function: d.Function, Reason: d.Reason, Detail: d.Detail,
@@ -71,6 +71,34 @@ func (f *Function) listDeadLetters(x *exchange) error {
 	}
 	return x.write(http.StatusOK, page)
 }
+
+// letters returns a page of what an operator may see: the letters of the own
+// tenant, and those of no request, which nobody else would ever look at. The
+// graveyard knows one tenant or all, so those of others are passed over here; a
+// page may be short because of them, and has a cursor all the same.
+func (f *Function) letters(x *exchange, limit int, after string) (page []application.DeadLetter, cursor string, err error) {
+	for range maxBatches {
+		batch, err := f.Graveyard.DeadLetters(x.ctx, "", pageMost, after)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, d := range batch {
+			if after = d.ID; d.Tenant != "" && d.Tenant != x.caller.Tenant {
+				continue
+			}
+			if page = append(page, d); len(page) == limit {
+				return page, cursorTo(after), nil
+			}
+		}
+		if len(batch) < pageMost {
+			return page, "", nil
+		}
+	}
+	return page, cursorTo(after), nil
+}
+
+// maxBatches bounds how many letters of others one page passes over.
+const maxBatches = 20
 
 // resumed is the answer to resuming. RequestID is the request that goes on; it
 // is missing for an event of none.

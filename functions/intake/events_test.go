@@ -154,3 +154,22 @@ func TestRequest_events(t *testing.T) {
 		t.Errorf("HEAD: got %d, want 200 at once", a.status)
 	}
 }
+
+// What waits and what follows is bounded: a wait over the bound is answered at
+// once, a stream is refused.
+func TestRequest_tooManyStreams(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, setup{ports: func(p *intake.Ports) { p.Streams = 1 }})
+	s := httptest.NewServer(http.HandlerFunc(b.f.Handle))
+	defer s.Close()
+	id := b.accept(volume)
+	lines, stop := b.stream(s, id, "")
+	defer stop()
+	<-lines // the stream is open
+	if a := b.call(http.MethodGet, "/api/v1/requests/"+id, "", "Prefer", "wait=30"); a.status != http.StatusOK || a.header.Get("Preference-Applied") != "" {
+		t.Errorf("a wait too many: got %d %v, want 200 at once", a.status, a.header)
+	}
+	if a := b.call(http.MethodGet, "/api/v1/requests/"+id+"/events", ""); a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+		t.Errorf("a stream too many: got %d %v, want 503", a.status, a.header)
+	}
+}

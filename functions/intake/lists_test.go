@@ -88,3 +88,32 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("the tracking URL of the new request: got %d", a.status)
 	}
 }
+
+// An operator sees the letters of the own tenant and those of no request, not
+// those of others, page by page.
+func TestDeadLetters_pages(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, setup{})
+	for i := range 250 {
+		tenant := []string{"other", "other", "acme", "other", ""}[i%5]
+		letter := application.DeadLetter{ID: fmt.Sprintf("letter-%03d", i), Tenant: tenant, Function: "notify", Reason: "undecodable"}
+		if err := b.store.Bury(t.Context(), letter, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen, pages, cursor := map[string]bool{}, 0, ""
+	for {
+		a := b.call(http.MethodGet, "/api/v1/dead-letters?limit=30"+cursor, "")
+		for _, item := range a.json["deadLetters"].([]any) {
+			seen[item.(map[string]any)["id"].(string)] = true
+		}
+		pages++
+		if a.text("nextCursor") == "" {
+			break
+		}
+		cursor = "&cursor=" + a.text("nextCursor")
+	}
+	if len(seen) != 100 || !seen["letter-002"] || !seen["letter-004"] || seen["letter-000"] || pages != 4 {
+		t.Errorf("got %d letters on %d pages, want 50 of the tenant and 50 of no request on 4", len(seen), pages)
+	}
+}

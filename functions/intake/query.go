@@ -88,5 +88,7 @@ func next[T any](items []T, limit int, id func(T) string) string {
 	if len(items) < limit {
 		return ""
 	}
-	return base64.RawURLEncoding.EncodeToString([]byte(id(items[len(items)-1])))
+	return cursorTo(id(items[len(items)-1]))
 }
+
+func cursorTo(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
