@@ -146,6 +146,8 @@ func admitIsolation(t *testing.T, s Stores) {
 		t.Fatalf("Admit: %v, want no error", err)
 	}
 	before := load(t, s, "acme", "r")
+	w := frozen(application.Work{Request: &before.Request, Resource: &before.Resource, Steps: before.Steps})
+	before = w.Record()
 	a.Request.Labels["k"], a.Request.Decision[0].Rule, a.Request.Spec.Machine.Cores = "changed", "changed", 99
 	a.Resource.Spec.Machine.Cores, a.Steps[1].Detail[0], a.Event.Data[0], a.Event.Extensions["partitionkey"] = 99, 'X', 'X', "X"
 	same(t, "record after its admission was written to", load(t, s, "acme", "r"), before)

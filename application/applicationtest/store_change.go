@@ -1,6 +1,8 @@
 package applicationtest
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ func testChange(t *testing.T, open func(*testing.T) Stores) {
 	cases(t, open, map[string]func(*testing.T, Stores){
 		"finds the request by either name":   changeFinds,
 		"saves every field":                  changeSavesEveryField,
+		"saves what is seldom changed":       changeSavesSeldom,
 		"saves nothing after an error":       changeErrorSavesNothing,
 		"shares nothing with the caller":     changeIsolation,
 		"notes a line once":                  changeNotes,
@@ -74,6 +77,40 @@ func changeSavesEveryField(t *testing.T, s Stores) {
 	same(t, "dead letter", buried, letter)
 }
 
+// frozen copies all that a work refers to, so that it stays as it is.
+func frozen(w application.Work) application.Work {
+	w.Request, w.Resource, w.Outbox = w.Request.Clone(), w.Resource.Clone(), maps.Clone(w.Outbox)
+	w.Steps = slices.Clone(w.Steps)
+	for i := range w.Steps {
+		w.Steps[i].Detail = slices.Clone(w.Steps[i].Detail)
+	}
+	for id, o := range w.Outbox {
+		o.Event = o.Event.Clone()
+		w.Outbox[id] = o
+	}
+	return w
+}
+
+// changeSavesSeldom: no transaction of the protocol changes these, but a change
+// that does must not lose them.
+func changeSavesSeldom(t *testing.T, s Stores) {
+	r := admit(t, s, wish{id: "r"})
+	w := change(t, s, application.Scope{MessageID: r.Request.MessageID}, func(w *application.Work) {
+		w.Request.User, w.Request.Labels, w.Request.Priority, w.Request.Cost = "eve", domain.Labels{"a": "b"}, domain.High, 7
+		w.Resource.Owner, w.Resource.Labels, w.Resource.DisplayID, w.Resource.Cost = "eve", domain.Labels{"c": "d"}, "VM-1", 9
+		w.Resource.Spec.Machine.Cores = 5
+	})
+	got := load(t, s, "acme", "r")
+	same(t, "request", got.Request, *w.Request)
+	same(t, "resource", got.Resource, *w.Resource)
+	want := domain.Usage{Machines: 1, Cores: 5, Memory: 4 * domain.GiB, Storage: 20 * domain.GiB, InFlight: 1, Hourly: 9}
+	y := look(t, s, application.AdmitScope{Tenant: "acme", RequestID: "x", Priority: domain.High})
+	same(t, "usage", y.Usage, want)
+	if y.Ahead != 1 {
+		t.Errorf("lane that the request was moved to: got %d ahead, want 1", y.Ahead)
+	}
+}
+
 // keepAdmitted restores what is fixed at the admission of a request.
 func keepAdmitted(r *domain.Request, as domain.Request) {
 	changed := *r
@@ -128,7 +165,7 @@ func changeIsolation(t *testing.T, s Stores) {
 		w.Send(e)
 		w.Bury(letter)
 	})
-	before := peek(t, s, r.Request.MessageID)
+	before := frozen(peek(t, s, r.Request.MessageID))
 	facts.Endpoints["ssh"], facts.Baselines["x"], facts.Checks[0].Name = "b", 2, "b"
 	w.Request.Spec.Machine.Cores, e.Data[0], letter.Event.Data[0] = 99, 'X', 'X'
 	w.Additions.Steps[0].Detail[2] = 'X'
@@ -183,7 +220,7 @@ func changeDeliveries(t *testing.T, s Stores) {
 		want            int
 	}{
 		{a, "provision", "e1", 1}, {a, "provision", "e1", 2}, {a, "notify", "e1", 1}, {a, "provision", "e2", 1},
-		{b, "provision", "e3", 1}, {a, "provision", "e1", 3},
+		{b, "provision", "e3", 1}, {a, "provision", "e1", 3}, {a, "notify", "e1", 2},
 	} {
 		w := change(t, s, application.Scope{MessageID: arrival.of.Request.MessageID,
 			Arrival: &application.Arrival{Function: arrival.function, EventID: arrival.event, Partition: -1, Offset: int64(i), SentAt: noon}}, func(*application.Work) {})
