@@ -28,16 +28,22 @@ type Relay struct {
 //
 // On any error the event stays armed, and is sent again by the next sweep.
 func (r *Relay) Send(ctx context.Context, o Outgoing, received time.Time) error {
+	_, err := r.send(ctx, o, received)
+	return err
+}
+
+// send also returns the response time that the request's history has.
+func (r *Relay) send(ctx context.Context, o Outgoing, received time.Time) (answered time.Duration, err error) {
 	started := r.Clock()
 	if err := r.Sender.Send(ctx, o.Event); err != nil {
-		return err
+		return 0, err
 	}
 	took := r.Clock().Sub(started)
 	if o.MessageID == "" {
-		return r.Agenda.Acknowledge(ctx, o.ID, o.ArmedAt)
+		return 0, r.Agenda.Acknowledge(ctx, o.ID, o.ArmedAt)
 	}
 	var t tally
-	err := r.Store.Change(ctx, Scope{MessageID: o.MessageID}, func(w *Work) error {
+	err = r.Store.Change(ctx, Scope{MessageID: o.MessageID}, func(w *Work) error {
 		t = tally{}
 		first := w.Outbox[o.ID].Sends == 0
 		w.Acknowledge(o.ID, o.ArmedAt)
@@ -60,28 +66,33 @@ func (r *Relay) Send(ctx context.Context, o Outgoing, received time.Time) error 
 		case domain.TerminalID(o.MessageID):
 			announce(w, o.Event, took, &t)
 		}
+		answered = w.Request.ResponseTime
 		return nil
 	})
-	if err == nil {
-		t.count(r.Meter)
+	if err != nil {
+		return 0, err
 	}
-	return err
+	t.count(r.Meter)
+	return answered, nil
 }
 
 // Later notes that a request was accepted although its event is not known to be
-// in the topic: the answer is 202 all the same, because the event is stored.
-func (r *Relay) Later(ctx context.Context, messageID string, received time.Time) error {
-	return r.Store.Change(ctx, Scope{MessageID: messageID}, func(w *Work) error {
+// in the topic: the answer is 202 all the same, because the event is stored. It
+// returns the response time that the request's history has.
+func (r *Relay) Later(ctx context.Context, messageID string, received time.Time) (answered time.Duration, err error) {
+	err = r.Store.Change(ctx, Scope{MessageID: messageID}, func(w *Work) error {
 		noteAccepted(w, r.since(received))
+		answered = w.Request.ResponseTime
 		return nil
 	})
+	return answered, err
 }
 
 func (r *Relay) since(received time.Time) time.Duration {
 	if received.IsZero() {
 		return 0
 	}
-	return r.Clock().Sub(received)
+	return r.Clock().Sub(received).Round(time.Microsecond) // as exactly as stores keep it
 }
 
 // notePublished writes steps 4 to 6: the event is in its topic.

@@ -1,6 +1,7 @@
 package application
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -48,10 +49,11 @@ func (s *Submit) Submit(ctx context.Context, c domain.Caller, d domain.Draft, re
 		a.answer.ResponseTime = a.answer.Request.ResponseTime
 		return a.answer, nil
 	}
-	s.publish(ctx, a, received)
-	a.answer.ResponseTime = s.Clock().Sub(received)
-	s.Meter.Observe(RequestDuration, a.answer.ResponseTime.Seconds())
-	s.Meter.Observe(RequestDurationMs, float64(a.answer.ResponseTime)/float64(time.Millisecond))
+	noted := s.publish(ctx, a, received)
+	took := s.Clock().Sub(received)
+	s.Meter.Observe(RequestDuration, took.Seconds())
+	s.Meter.Observe(RequestDurationMs, float64(took)/float64(time.Millisecond))
+	a.answer.ResponseTime = cmp.Or(noted, took) // what a repetition will say as well
 	return a.answer, nil
 }
 
@@ -64,14 +66,16 @@ func (s *Submit) Try(ctx context.Context, c domain.Caller, d domain.Draft) (Answ
 	return a.answer, nil
 }
 
-// publish sends the event at once. Failing is no error: the event is stored, and
-// the sweep sends it.
-func (s *Submit) publish(ctx context.Context, a admission, received time.Time) {
+// publish sends the event at once, and returns the response time that was noted,
+// 0 if none was. Failing is no error: the event is stored, and the sweep sends it.
+func (s *Submit) publish(ctx context.Context, a admission, received time.Time) time.Duration {
 	within, cancel := context.WithTimeout(ctx, s.SendFor)
 	defer cancel()
-	if err := s.Relay.Send(within, a.sent, received); err != nil {
-		_ = s.Relay.Later(ctx, a.answer.Request.MessageID, received) // step 7 only; the sweep writes it otherwise
+	noted, err := s.Relay.send(within, a.sent, received)
+	if err != nil {
+		noted, _ = s.Relay.Later(ctx, a.answer.Request.MessageID, received) // step 7 only; the sweep writes it otherwise
 	}
+	return noted
 }
 
 func (s *Submit) refused(err error) error {
