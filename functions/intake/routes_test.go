@@ -1,9 +1,12 @@
 package intake_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"kbnt.dev/virtualization/functions/intake"
 )
@@ -83,4 +86,18 @@ func TestHandle_open(t *testing.T) {
 	if alive, err := b.f.Alive(t.Context()); !alive || err != nil {
 		t.Errorf("alive: got %v %v", alive, err)
 	}
+}
+
+// A body that breaks off was not what the client meant to send.
+func TestVirtualize_bodyCutOff(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, setup{})
+	r := httptest.NewRequest(http.MethodPost, "/virtualize", io.MultiReader(strings.NewReader(volume), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	b.f.Handle(w, r)
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "body-cut-off") {
+		t.Errorf("got %d %s, want 400", w.Code, w.Body)
+	}
+	b.untouched()
 }

@@ -22,17 +22,17 @@ func moneyView(m domain.Money) price { return price{m.USD(), domain.Currency} }
 
 // requestView is a request without its history.
 type requestView struct {
-	RequestID     string     `json:"requestId"`
-	Status        string     `json:"status"`
-	Phase         string     `json:"phase,omitempty"` // while unfinished
-	Type          string     `json:"type"`
-	Priority      string     `json:"priority"`
-	UserID        string     `json:"userId"`
-	CorrelationID string     `json:"correlationId"`
-	CausationID   string     `json:"causationId,omitempty"`
-	MessageID     string     `json:"messageId"`
-	Transport     string     `json:"transport"`
-	Labels        labelsView `json:"labels,omitempty"`
+	RequestID     string        `json:"requestId"`
+	Status        string        `json:"status"`
+	Phase         string        `json:"phase,omitempty"` // while unfinished
+	Type          string        `json:"type"`
+	Priority      string        `json:"priority"`
+	UserID        string        `json:"userId"`
+	CorrelationID string        `json:"correlationId"`
+	CausationID   string        `json:"causationId,omitempty"`
+	MessageID     string        `json:"messageId"`
+	Transport     string        `json:"transport"`
+	Labels        domain.Labels `json:"labels,omitempty"`
 
 	AcceptedAt time.Time `json:"acceptedAt"`
 	DeadlineAt time.Time `json:"deadlineAt"`
@@ -41,15 +41,13 @@ type requestView struct {
 
 	EstimatedTime string `json:"estimatedTime"`
 	QueuePosition int    `json:"queuePosition"`
-	Attempts      int    `json:"attempts"` // deliveries that were trouble
+	Attempts      int    `json:"attempts"` // deliveries that were trouble, or may be
 
 	Outcome     string `json:"outcome,omitempty"` // as soon as it is decided
 	Reason      string `json:"reason,omitempty"`
 	Cost        price  `json:"cost"`
 	TrackingURL string `json:"trackingUrl"`
 }
-
-type labelsView = domain.Labels
 
 // recordView is a request with everything about it.
 type recordView struct {
@@ -149,7 +147,7 @@ type resourceView struct {
 	HealthChecks []domain.HealthCheck `json:"healthChecks,omitempty"`
 	Baselines    map[string]float64   `json:"baselines,omitempty"`
 	Timings      *timingsView         `json:"timings,omitempty"`
-	Labels       labelsView           `json:"labels,omitempty"`
+	Labels       domain.Labels        `json:"labels,omitempty"`
 	Cost         price                `json:"cost"`
 }
 
