@@ -93,13 +93,18 @@ func TestCrowd_quota(t *testing.T) {
 // restart all of them complete, each with one resource and one event id.
 func TestCrowd_killed(t *testing.T) {
 	t.Parallel()
+	n := 100
+	if slow {
+		n = 25
+	}
 	data := t.TempDir()
-	p := startProcess(t, data, "KBNT_SPEED=50", "KBNT_DELIVERY_TIME=2s", "KBNT_PATIENCE=1s")
-	bodies := repeat(100, func(i int) string {
+	settings := []string{"KBNT_SPEED=50", "KBNT_DELIVERY_TIME=5s", "KBNT_PATIENCE=1s"} // shorter leases, which outlive the kill
+	p := startProcess(t, data, settings...)
+	bodies := repeat(n, func(i int) string {
 		return strings.Replace(small, `"specifications"`, fmt.Sprintf(`"metadata":{"requestId":"r-%d"},"specifications"`, i), 1)
 	})
-	if got := crowd(t, p.url, bodies); got[http.StatusAccepted] != 100 {
-		t.Fatalf("100 posts got %v, want 202 for each", got)
+	if got := crowd(t, p.url, bodies); got[http.StatusAccepted] != n {
+		t.Fatalf("%d posts got %v, want 202 for each", n, got)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -108,8 +113,8 @@ func TestCrowd_killed(t *testing.T) {
 	}
 	p.kill()
 
-	p = startProcess(t, data, "KBNT_SPEED=50", "KBNT_DELIVERY_TIME=2s", "KBNT_PATIENCE=1s")
-	finished(t, p, 100)
+	p = startProcess(t, data, settings...)
+	finished(t, p, n)
 	client := &http.Client{Timeout: 20 * time.Second}
 	defer client.CloseIdleConnections()
 	for i := range bodies {

@@ -62,10 +62,10 @@ func (f *Function) deliver(ctx context.Context, e application.Event, a applicati
 }
 
 // sweep runs to its end. Trouble is logged and not redelivered: the next tick
-// sweeps again.
+// sweeps again. One that was cut off because the platform stops is no trouble.
 func (f *Function) sweep(ctx context.Context) {
 	found, err := f.ports.Sweep.Run(ctx)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		f.ports.Log.WarnContext(ctx, "sweep met trouble", "error", err)
 	}
 	if found != (application.Findings{}) {
