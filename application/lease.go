@@ -101,7 +101,7 @@ func bury(w *Work, function, reason, detail string, codec Codec) {
 	id := domain.DeadLetterID(o.ID, function)
 	w.Bury(DeadLetter{ID: id, Function: function, Reason: reason, Detail: detail, Event: o.Event})
 	dead := codec.Buried(o.Event, reason)
-	dead.ID = id // of its own: the outbox has the event under its own id already
+	dead.ID, dead.WireID = id, o.ID
 	w.Send(dead)
 }
 

@@ -32,7 +32,7 @@ func (p *Poison) bury(ctx context.Context, e Event, cause error) error {
 	reason := domain.CodeOf(cause)
 	letter := DeadLetter{ID: domain.DeadLetterID(e.ID, p.Function), Function: p.Function, Reason: reason, Detail: cause.Error(), Event: e, State: LetterOpen, At: p.Clock()}
 	dead := p.Codec.Buried(e, reason)
-	dead.ID = letter.ID
+	dead.ID, dead.WireID = letter.ID, e.ID
 	if err := p.Graveyard.Bury(ctx, letter, &dead); err != nil {
 		return fmt.Errorf("bury an event (%s): %w", reason, err)
 	}

@@ -11,7 +11,8 @@ import (
 // Event is one CloudEvent, encoded. Its bytes are stored before it is sent and
 // are the same at every sending.
 type Event struct {
-	ID          string
+	ID          string // of what is stored; and of the event on the wire, unless WireID says otherwise
+	WireID      string // a dead letter is stored under an id of its own, and goes out under that of the event that failed
 	Type        string
 	Source      string
 	Subject     string

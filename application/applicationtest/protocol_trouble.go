@@ -131,6 +131,9 @@ func troubleCases() map[string]func(*testing.T, *chain) {
 			if n := len(c.sink.bodies(domain.DeadLetterID("bad", "provision"))); n != 1 {
 				t.Errorf("the dead letter was sent %d times, want once", n)
 			}
+			if got := c.sink.sent[0].WireID; got != "bad" {
+				t.Errorf("the dead letter has the id %q, want that of the event that failed", got)
+			}
 		},
 		"an unknown request is waited for, then buried": func(t *testing.T, c *chain) {
 			id := domain.MessageID("acme", "from another store")

@@ -1,6 +1,7 @@
 package httpsink
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,7 +28,7 @@ func write(h http.Header, e application.Event) error {
 		return fmt.Errorf("content type %.80q is not printable", e.ContentType)
 	}
 	set(h, "Ce-Specversion", "1.0")
-	set(h, "Ce-Id", e.ID)
+	set(h, "Ce-Id", cmp.Or(e.WireID, e.ID))
 	set(h, "Ce-Source", e.Source)
 	set(h, "Ce-Type", e.Type)
 	set(h, "Ce-Subject", e.Subject)

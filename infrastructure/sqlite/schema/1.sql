@@ -108,6 +108,7 @@ CREATE TABLE steps (
 CREATE TABLE outbox (
     request     INTEGER REFERENCES requests (seq) DEFERRABLE INITIALLY DEFERRED, -- NULL: of a dead letter of none
     event_id    TEXT    NOT NULL,
+    wire_id     TEXT    NOT NULL,
     type        TEXT    NOT NULL,
     source      TEXT    NOT NULL,
     subject     TEXT    NOT NULL,
@@ -161,6 +162,7 @@ CREATE TABLE dead_letters (
     reason      TEXT    NOT NULL,
     detail      TEXT    NOT NULL,
     event_id    TEXT    NOT NULL,
+    wire_id     TEXT    NOT NULL,
     type        TEXT    NOT NULL,
     source      TEXT    NOT NULL,
     subject     TEXT    NOT NULL,
