@@ -57,6 +57,7 @@ func (p *Provision) attempt(ctx context.Context, h *hold, t task, patience time.
 	} else {
 		seen, err = act(ctx, t.key())
 	}
+	looked := p.Clock()
 	for {
 		switch {
 		case t.gone != nil && err != nil && domain.KindOf(err) == domain.Conflict:
@@ -79,8 +80,21 @@ func (p *Provision) attempt(ctx context.Context, h *hold, t task, patience time.
 		if p.Clock().Add(pause).After(patience) || !sleep(ctx, pause) {
 			return seen, notReady(fmt.Sprintf("%s: %s", t.name, seen.Phase))
 		}
+		if now := p.Clock(); now.Sub(looked) >= time.Second {
+			looked = now
+			if !p.wanted(ctx, h) {
+				return seen, errLost
+			}
+		}
 		seen, err = p.Hypervisor.Observe(ctx, t.key())
 	}
+}
+
+// wanted reports whether the goal is still the one driven to: a delivery that
+// waits must not let a cancel wait as long. Trouble with the store is no answer.
+func (p *Provision) wanted(ctx context.Context, h *hold) bool {
+	r, err := p.Records.Request(ctx, h.request.Tenant, h.request.ID)
+	return err != nil || r.Request.Goal == h.request.Goal
 }
 
 // missing decides what it means that something needed is not there: the

@@ -16,6 +16,7 @@ import (
 // anew. Lost, late and repeated events cost time and nothing else.
 type Provision struct {
 	Store      Store
+	Records    Records
 	Agenda     Agenda
 	Hypervisor Hypervisor
 	Codec      Codec
@@ -66,17 +67,22 @@ func (p *Provision) Wake(ctx context.Context, n Notice, arrival *Arrival) error 
 		if h == nil {
 			return p.send(ctx, result)
 		}
+		arrival = nil // it is noted; what follows is the same delivery
 		err = p.drive(ctx, h)
-		if err == nil {
+		switch {
+		case err == nil:
 			return p.decide(ctx, h)
-		}
-		if !p.final(h, err) {
+		case errors.Is(err, errLost): // look again: the goal has turned, or another is at work
+			if err := p.release(ctx, h, err); err != nil {
+				return err
+			}
+		case !p.final(h, err):
 			return errors.Join(err, p.release(ctx, h, err))
+		default: // undo at once what the hypervisor refused for good
+			if turned, err := p.fail(ctx, h, err); err != nil || !turned {
+				return err
+			}
 		}
-		if turned, err := p.fail(ctx, h, err); err != nil || !turned {
-			return err
-		}
-		arrival = nil // the same delivery goes on, with the goal turned: it undoes
 	}
 }
 

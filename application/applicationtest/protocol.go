@@ -63,7 +63,7 @@ func newChain(t *testing.T, s Stores) *chain {
 		Estimates: &application.Estimates{Statistics: s, Offer: offer, Clock: clock}, Offer: offer, Meter: noMeter{}, Clock: clock, SendFor: time.Second}
 	names := make(chan string, 1)
 	names <- ""
-	c.provision = &application.Provision{Store: s, Agenda: s, Hypervisor: c.hypervisor, Codec: codec{}, Relay: relay, Meter: noMeter{}, Clock: clock, Log: log,
+	c.provision = &application.Provision{Store: s, Records: s, Agenda: s, Hypervisor: c.hypervisor, Codec: codec{}, Relay: relay, Meter: noMeter{}, Clock: clock, Log: log,
 		Holder: func() string { n := <-names; names <- n + "i"; return n + "i" },
 		Poison: poison("provision"), Function: "provision", Region: "test",
 		Budget: 20 * time.Second, Landing: 10 * time.Second, Poll: time.Millisecond, CoolDown: time.Minute, MaxAttempts: 3}

@@ -90,6 +90,26 @@ func troubleCases() map[string]func(*testing.T, *chain) {
 			r := c.sound(m.Request.MessageID, domain.Cancelled)
 			c.steps(r, map[domain.StepName]domain.StepStatus{domain.ResourceProvisioned: domain.StepCompensated})
 		},
+		"a delivery that waits notices a cancel": func(t *testing.T, c *chain) {
+			m := c.post(machineDraft("m"))
+			c.hypervisor.Wait = 1 << 20
+			c.provision.Patience = time.Hour // of a clock that only the looks move
+			c.hypervisor.Before = func(op string, _ domain.Key) error {
+				if op == "observe" {
+					c.stores.Clock.Advance(time.Second)
+				}
+				if op == "observe" && c.hypervisor.Wait == 1<<20-3 {
+					return c.cancelNow("m")
+				}
+				return nil
+			}
+			if err := c.wake(m.Request.MessageID); err != nil {
+				t.Fatalf("the delivery that noticed the cancel got %v, want it undone", err)
+			}
+			c.hypervisor.Before = nil
+			c.settle(m.Request.MessageID)
+			c.sound(m.Request.MessageID, domain.Cancelled)
+		},
 		"cancelling twice is one answer": func(t *testing.T, c *chain) {
 			m := c.post(machineDraft("m"))
 			if a, b := c.cancelNow("m"), c.cancelNow("m"); a != nil || b != nil {

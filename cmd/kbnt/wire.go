@@ -120,7 +120,7 @@ func (b builder) provision() (*provision.Function, error) {
 	s, relay := b.settings, b.relay(m)
 	return provision.New(provision.Ports{
 		Provision: &application.Provision{
-			Store: b.store, Agenda: b.store, Hypervisor: hypervisor, Codec: b.codec, Relay: relay, Meter: m, Clock: time.Now, Log: b.log,
+			Store: b.store, Records: b.store, Agenda: b.store, Hypervisor: hypervisor, Codec: b.codec, Relay: relay, Meter: m, Clock: time.Now, Log: b.log,
 			Holder: uuid.NewString, Poison: b.poison("provision", relay, m), Function: "provision", Region: string(s.Region),
 			Budget: s.DeliveryTime, Landing: 10 * time.Second, Patience: s.Patience, Poll: s.Poll, CoolDown: time.Minute, MaxAttempts: s.MaxAttempts,
 		},

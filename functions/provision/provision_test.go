@@ -76,7 +76,7 @@ func newWorld(t *testing.T) world {
 		submit: &application.Submit{Store: store, Permissions: application.Roles{}, Policies: application.Baseline{}, Codec: codec, Relay: relay, Offer: offer, Meter: noMeter{}, Clock: time.Now,
 			Estimates: &application.Estimates{Statistics: store, Offer: offer, Clock: time.Now}, SendFor: time.Second},
 		function: provision.New(provision.Ports{
-			Provision: &application.Provision{Store: store, Agenda: store, Hypervisor: hypervisor, Codec: codec, Relay: relay, Meter: noMeter{}, Clock: time.Now, Log: log,
+			Provision: &application.Provision{Store: store, Records: store, Agenda: store, Hypervisor: hypervisor, Codec: codec, Relay: relay, Meter: noMeter{}, Clock: time.Now, Log: log,
 				Holder: func() string { return "test" }, Function: "provision", Budget: 20 * time.Second, Landing: 10 * time.Second, Patience: 5 * time.Second, Poll: time.Millisecond, MaxAttempts: 3,
 				Poison: &application.Poison{Graveyard: store, Codec: codec, Relay: relay, Meter: noMeter{}, Log: log, Clock: time.Now, Function: "provision", Grace: time.Minute}},
 			Sweep: &application.Sweep{Store: store, Agenda: store, Graveyard: store, Hypervisor: hypervisor, Relay: relay, Clock: time.Now, Log: log,
