@@ -39,7 +39,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"kbnt.dev/virtualization/application"
@@ -127,24 +126,18 @@ func (h handler) tell(ctx context.Context, e application.Event, a application.Ar
 	case application.Acknowledge:
 		level = slog.LevelInfo
 	}
-	attributes := []slog.Attr{
-		slog.String("function", h.Function), slog.String("verdict", v.String()), slog.String("type", e.Type), slog.String("eventId", e.ID),
-		slog.String("requestId", e.Extensions[eventing.ExtRequestID]), slog.String("correlationId", e.Extensions[eventing.ExtCorrelationID]),
-		slog.String("tenant", e.Extensions[eventing.ExtTenantID]), slog.String("traceId", traceID(e.Extensions[eventing.ExtTraceParent])),
-		slog.Int("partition", a.Partition), slog.Int64("offset", a.Offset),
+	attributes := []slog.Attr{slog.String("function", h.Function), slog.String("verdict", v.String()), slog.String("type", e.Type), slog.String("eventId", e.ID)}
+	if id := e.Extensions[eventing.ExtRequestID]; id != "" {
+		attributes = append(attributes, slog.String("requestId", id), slog.String("correlationId", e.Extensions[eventing.ExtCorrelationID]),
+			slog.String("tenant", e.Extensions[eventing.ExtTenantID]), slog.String("traceId", application.TraceID(e.Extensions[eventing.ExtTraceParent])),
+			slog.Int("partition", a.Partition), slog.Int64("offset", a.Offset))
+	} else if v == application.Acknowledge {
+		level = slog.LevelDebug // a tick or a hint, of which there are many
 	}
 	if err != nil {
 		attributes = append(attributes, slog.Any("error", err))
 	}
 	h.Log.LogAttrs(ctx, level, "delivery", attributes...)
-}
-
-// traceID is the part of a W3C traceparent that all spans of a trace share.
-func traceID(parent string) string {
-	if parts := strings.Split(parent, "-"); len(parts) == 4 {
-		return parts[1]
-	}
-	return ""
 }
 
 // read takes the event out of the request; with an error comes the status to answer.
