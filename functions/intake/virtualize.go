@@ -83,7 +83,7 @@ func (f *Function) virtualize(x *exchange) error {
 	f.Log.LogAttrs(x.ctx, slog.LevelInfo, "request accepted", slog.String("step", string(domain.RequestAccepted)),
 		slog.String("requestId", a.Request.ID), slog.String("messageId", a.Request.MessageID), slog.String("correlationId", a.Request.CorrelationID),
 		slog.String("tenant", a.Request.Tenant), slog.String("user", a.Request.User), slog.String("type", string(a.Request.Type)),
-		slog.String("traceId", traceID(a.Request.TraceParent)), slog.Bool("repeated", a.Repeated), slog.Duration("took", a.ResponseTime))
+		slog.String("traceId", application.TraceID(a.Request.TraceParent)), slog.Bool("repeated", a.Repeated), slog.Duration("took", a.ResponseTime))
 	view := acceptedView(a)
 	x.w.Header().Set("Location", view.TrackingURL)
 	if p.event != nil {
@@ -169,14 +169,6 @@ func iso8601(d time.Duration) string { return "PT" + strconv.Itoa(int(d/time.Sec
 func millis(d time.Duration) string {
 	return strconv.FormatFloat(float64(d.Round(time.Microsecond))/float64(time.Millisecond), 'f', -1, 64) + "ms"
 }
-
-func traceID(traceParent string) string {
-	if !isTrace(traceParent) {
-		return ""
-	}
-	return traceParent[3:35]
-}
-
 // checksum is the value of the extension of that name.
 func checksum(data []byte) string {
 	sum := sha256.Sum256(data)
