@@ -169,6 +169,7 @@ func iso8601(d time.Duration) string { return "PT" + strconv.Itoa(int(d/time.Sec
 func millis(d time.Duration) string {
 	return strconv.FormatFloat(float64(d.Round(time.Microsecond))/float64(time.Millisecond), 'f', -1, 64) + "ms"
 }
+
 // checksum is the value of the extension of that name.
 func checksum(data []byte) string {
 	sum := sha256.Sum256(data)
