@@ -11,8 +11,8 @@
 // to nothing is set: it does not mean the default.
 //
 // The tags of a field are its documentation and its rule: default, min and max
-// (both included), desc. README.md's table is made of them by go generate, and a
-// test holds it to them.
+// (both included), desc. README.md's tables are made of them by go generate,
+// and a test holds them to it.
 //
 // It is not a place for defaults of the business: where 0 or nothing means "what
 // the domain says", the field says so. It imports nothing of this module, and

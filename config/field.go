@@ -5,6 +5,7 @@ import (
 	"iter"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -21,7 +22,8 @@ type field struct {
 }
 
 // fields yields the variables of a struct in the order of its fields. A struct
-// within it that does not read itself groups variables: its name goes before theirs.
+// within it that does not read itself groups variables: its name goes before
+// theirs, unless it is embedded.
 func fields(prefix string, s reflect.Value) iter.Seq[field] {
 	return func(yield func(field) bool) { walk(prefix, s, yield) }
 }
@@ -35,7 +37,11 @@ func walk(prefix string, s reflect.Value, yield func(field) bool) bool {
 			f.name = bare
 		}
 		if _, whole := v.Addr().Interface().(envconfig.Decoder); t.Type.Kind() == reflect.Struct && !whole {
-			if !walk(f.name, v, yield) {
+			group := f.name
+			if t.Anonymous {
+				group = prefix
+			}
+			if !walk(group, v, yield) {
 				return false
 			}
 			continue
@@ -71,6 +77,25 @@ func words(name string) string {
 	return b.String()
 }
 
+// required reports whether there is no default.
+func (f field) required() bool { return f.tag.Get("required") == "true" }
+
+// Variables are the names of a struct of this package, given by pointer, as the
+// documentation has them.
+func Variables(spec any) []string { return names(spec, func(field) bool { return true }) }
+
+// Required are those of [Variables] without which the struct cannot be read.
+func Required(spec any) []string { return names(spec, field.required) }
+
+func names(spec any, which func(field) bool) (all []string) {
+	for f := range fields(prefix, reflect.ValueOf(spec).Elem()) {
+		if which(f) {
+			all = append(all, f.name)
+		}
+	}
+	return all
+}
+
 // settings shows a struct to slog, by the names of its variables.
 func settings(spec any) slog.Value {
 	var attrs []slog.Attr
@@ -81,13 +106,24 @@ func settings(spec any) slog.Value {
 }
 
 // Table documents a struct of this package, given by pointer, in Markdown: one
-// row per variable with its default and its meaning.
-func Table(spec any) string {
+// row per variable with its default and its meaning. Variables of the structs
+// named after it are left out: another table has them.
+func Table(spec any, without ...any) string {
+	var elsewhere []string
+	for _, other := range without {
+		elsewhere = append(elsewhere, Variables(other)...)
+	}
 	var b strings.Builder
 	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
 	for f := range fields(prefix, reflect.ValueOf(spec).Elem()) {
+		if slices.Contains(elsewhere, f.name) {
+			continue
+		}
 		fallback := f.tag.Get("default")
-		if fallback != "" {
+		switch {
+		case f.required():
+			fallback = "required"
+		case fallback != "":
 			fallback = "`" + fallback + "`"
 		}
 		meaning := f.tag.Get("desc")

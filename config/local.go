@@ -22,12 +22,9 @@ type Local struct {
 	DevUser   Name `default:"developer" desc:"who everybody is: there is no authentication on a laptop"`
 	DevTenant Name `default:"laptop" desc:"the tenant of that user"`
 
-	Region   Name    `default:"local" desc:"region of all resources, a label of metrics"`
-	Segments VLANs   `default:"100-199" desc:"VLANs offered to every tenant: first-last, or none"`
-	Speed    float64 `default:"10" min:"0" max:"1000000" desc:"the simulated hypervisor is this many times faster than life; 0: no latency at all"`
-	Quota    Quota
+	Speed float64 `default:"10" min:"0" max:"1000000" desc:"the simulated hypervisor is this many times faster than life; 0: no latency at all"`
+	Offer
 
-	Deadline     time.Duration `default:"10m" min:"1s" max:"10m" desc:"a request that is not done by then fails and is undone; the retries of the sources are sized for no more"`
 	MaxAttempts  int           `default:"5" min:"1" max:"30" desc:"deliveries of one event that meet trouble before its request fails; a source retries 30 times"`
 	SendFor      time.Duration `default:"2s" min:"1ms" max:"20s" desc:"longest wait for the sink before a client gets its 202; the event is then sent later"`
 	DeliveryTime time.Duration `default:"20s" min:"1s" max:"25s" desc:"longest work on one delivery, below the 30 s of func's server"`
@@ -36,27 +33,6 @@ type Local struct {
 	Sweep        time.Duration `default:"2s" min:"10ms" max:"10m" desc:"between two sweeps, which end what no event woke"`
 
 	Log Log
-}
-
-// Quota is the most a tenant may have. 0 is the domain's default, so a quota of
-// nothing cannot be set here.
-type Quota struct {
-	Machines int     `default:"0" min:"0" max:"1000000" desc:"machines of a tenant; 0: the default quota, as for all of these"`
-	Cores    int     `default:"0" min:"0" max:"1000000" desc:"virtual CPUs of a tenant"`
-	Memory   GiB     `default:"0" min:"0" max:"1000000" desc:"memory of a tenant, in GiB"`
-	Storage  GiB     `default:"0" min:"0" max:"1000000" desc:"volumes and disks of a tenant, in GiB"`
-	Networks int     `default:"0" min:"0" max:"4094" desc:"networks of a tenant"`
-	InFlight int     `default:"0" min:"0" max:"1000000" desc:"unfinished requests of a tenant"`
-	Budget   float64 `default:"0" min:"0" max:"1000000" desc:"what a tenant may spend, in USD per hour"`
-}
-
-// GiB counts gibibytes, 1024 MiB each.
-type GiB int
-
-// Log is what is logged and how.
-type Log struct {
-	Level  slog.Level `default:"INFO" desc:"DEBUG, INFO, WARN or ERROR"`
-	Format Format     `default:"text" desc:"text for people or json for machines"`
 }
 
 // ReadLocal reads the environment. The error joins a [Mistake] for every
@@ -92,9 +68,14 @@ func (l *Local) check() []*Mistake {
 			}
 		}
 	}
-	if l.Patience >= l.DeliveryTime {
-		wrong = append(wrong, &Mistake{Variable: "KBNT_PATIENCE", Value: l.Patience.String(), with: "KBNT_DELIVERY_TIME",
-			Want: fmt.Sprintf("less than KBNT_DELIVERY_TIME, which is %s", l.DeliveryTime)})
+	return append(wrong, impatient(l.Patience, l.DeliveryTime)...)
+}
+
+// impatient: waiting for a resource has to end before the delivery does.
+func impatient(patience, delivery time.Duration) []*Mistake {
+	if patience < delivery {
+		return nil
 	}
-	return wrong
+	return []*Mistake{{Variable: "KBNT_PATIENCE", Value: patience.String(), with: "KBNT_DELIVERY_TIME",
+		Want: fmt.Sprintf("less than KBNT_DELIVERY_TIME, which is %s", delivery)}}
 }

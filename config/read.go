@@ -40,6 +40,9 @@ func read(spec any) error {
 // read sets the field. envconfig stops at the first mistake in a struct, so it
 // is given a struct of this one field.
 func (f field) read() *Mistake {
+	if strings.HasPrefix(strings.TrimSpace(f.given()), "{{") {
+		return f.mistake("the value itself: only func deploy replaces a reference to a Secret or a ConfigMap, func run takes it as it stands; give it the value with -e")
+	}
 	one := reflect.New(reflect.StructOf([]reflect.StructField{{Name: f.key, Type: f.value.Type(), Tag: f.tag}}))
 	if err := envconfig.Process(f.prefix, one.Interface()); err != nil {
 		return f.mistake(f.want(err))
@@ -54,25 +57,48 @@ func (f field) read() *Mistake {
 // mistake is about the value that envconfig took.
 func (f field) mistake(want string) *Mistake {
 	m := &Mistake{Variable: f.name, Value: f.tag.Get("default"), Want: want}
-	for _, variable := range f.variables() {
-		if v, ok := os.LookupEnv(variable); ok {
-			m.Variable, m.Value = variable, v
-			break
-		}
+	if variable, value, ok := f.lookup(); ok {
+		m.Variable, m.Value = variable, value
 	}
-	if f.value.Type() == reflect.TypeFor[Secret]() {
-		m.Value = mask
+	if c, ok := f.value.Interface().(confidential); ok {
+		m.Value = c.hide(m.Value)
 	}
 	return m
+}
+
+// confidential is a type whose values may hold a secret. hide is what a mistake
+// shows of one that was refused.
+type confidential interface{ hide(refused string) string }
+
+// lookup is the variable that envconfig takes, if any of the field's is set.
+func (f field) lookup() (variable, value string, ok bool) {
+	for _, variable := range f.variables() {
+		if value, ok := os.LookupEnv(variable); ok {
+			return variable, value, true
+		}
+	}
+	return "", "", false
+}
+
+// given is the value that is set, nothing if there is none.
+func (f field) given() string {
+	_, value, _ := f.lookup()
+	return value
 }
 
 // want says what would have been right. Our own types say it themselves.
 func (f field) want(err error) string {
 	wrong, parsed := errors.AsType[*envconfig.ParseError](err)
-	if !parsed {
+	decoder, ours := f.value.Addr().Interface().(envconfig.Decoder)
+	switch {
+	case !parsed && ours: // it is missing: nothing is wrong in the same way, and says what would be right
+		if err := decoder.Decode(""); err != nil {
+			return err.Error() + "; there is no default"
+		}
 		return "a value: there is no default"
-	}
-	if _, ours := f.value.Addr().Interface().(envconfig.Decoder); ours {
+	case !parsed:
+		return "a value: there is no default"
+	case ours:
 		return wrong.Err.Error()
 	}
 	form := ""

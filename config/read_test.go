@@ -65,8 +65,8 @@ func TestReadAsEnvconfigDoes(t *testing.T) {
 
 // Every struct of the package is documented, readable and bounded as its tags say.
 func TestStructsAreWellFormed(t *testing.T) {
-	for name, spec := range map[string]any{"Local": new(Local)} {
-		environ(t, spec, nil)
+	for name, spec := range map[string]any{"Local": new(Local), "Intake": new(Intake), "Provision": new(Provision), "Notify": new(Notify)} {
+		environ(t, spec, needed(spec))
 		if err := read(spec); err != nil {
 			t.Errorf("%s: its defaults are refused: %v", name, err)
 		}
@@ -79,6 +79,9 @@ func TestStructsAreWellFormed(t *testing.T) {
 				t.Errorf("%s: %s has min %v above max %v", name, f.name, low, high)
 			}
 			for _, variable := range f.variables() {
+				if serviceLink(variable) {
+					t.Errorf("%s: %s is a name that Kubernetes may make of a Service", name, variable)
+				}
 				if seen[variable] {
 					t.Errorf("%s: %s is bound twice", name, variable)
 				}

@@ -9,7 +9,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the tables in README.md")
 
-// The table in README.md is made of the tags. go generate ./config rewrites it.
+// The tables in README.md are made of the tags. go generate ./config rewrites it.
 func TestREADME(t *testing.T) {
 	t.Parallel()
 	const file, begin, end = "../README.md", "<!-- config:begin -->\n", "<!-- config:end -->"
@@ -22,7 +22,11 @@ func TestREADME(t *testing.T) {
 	if !begins || !ends {
 		t.Fatalf("%s: want a section between %q and %q", file, begin, end)
 	}
-	want := "\n" + Table(new(Local)) + "\n"
+	want := "\nOn one machine, for `make run`:\n\n" + Table(new(Local)) +
+		"\nIn a cluster, for all three functions:\n\n" + Table(new(Process)) +
+		"\nFor intake, besides:\n\n" + Table(new(Intake), new(Process)) +
+		"\nFor provision, besides:\n\n" + Table(new(Provision), new(Process)) +
+		"\nFor notify, besides:\n\n" + Table(new(Notify), new(Process)) + "\n"
 	if got == want {
 		return
 	}

@@ -24,3 +24,5 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(mask) }
 // MarshalText shows *** to encoding/json and to what else asks for text. What is
 // written so does not read back as the secret.
 func (Secret) MarshalText() ([]byte, error) { return []byte(mask), nil }
+
+func (Secret) hide(string) string { return mask }

@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, out, logs io.Writer) error {
 	if command == "demo" {
 		s.Log.Level = max(s.Log.Level, slog.LevelWarn) // what it prints is the demo
 	}
-	log := logger(s, logs)
+	log := s.Log.Logger(logs)
 	if command == "demo" {
 		return runDemo(ctx, s, log, out)
 	}
@@ -80,14 +80,6 @@ const help = `kbnt runs the whole platform on this machine, on loopback, with a 
 
 Settings are environment variables; README.md, Configuration, lists them.
 `
-
-func logger(s config.Local, w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: s.Log.Level}
-	if s.Log.Format == config.JSON {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
-}
 
 func runPlatform(ctx context.Context, s config.Local, log *slog.Logger, out io.Writer) error {
 	p, err := open(ctx, s, log)

@@ -1,0 +1,130 @@
+package config
+
+import (
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Process is what all three functions are told. Every function must be able to
+// send any topic's events, because each sends what another one left unsent; the
+// address of its own topic is KBNT_SINK_URL, and each struct below has those of
+// the others.
+//
+// Variables that begin with KBNT_ and that nobody reads are no mistake here, as
+// they are on a laptop: Kubernetes makes some of the names of Services
+// (KBNT_PROVISION_SERVICE_HOST). [Ignored] lists the others, for the log.
+type Process struct {
+	Function    Role        `required:"true" desc:"which function this instance is: intake, provision or notify"`
+	Version     Name        `default:"devel" desc:"of the software, as events and the header Server show it; make deploy sets it"`
+	DatabaseURL DatabaseURL `envconfig:"DATABASE_URL" required:"true" desc:"PostgreSQL: postgres://user:password@host:5432/database?sslmode=verify-full; from a Secret, shown without its password"`
+	Connections int         `default:"4" min:"1" max:"100" desc:"most connections of one instance to PostgreSQL; more are slower, not faster"`
+
+	DeadLetterURL URL           `required:"true" desc:"where dead letters go: the KafkaSink of virtualization-dead-letters"`
+	SendFor       time.Duration `default:"2s" min:"1ms" max:"20s" desc:"longest wait for a sink; what was not taken by then is sent later. In intake also the longest a client waits for it"`
+
+	Log ClusterLog
+}
+
+// Intake is what the function intake is told.
+type Intake struct {
+	Process
+	SinkURL    URL `required:"true" desc:"where requests go: the KafkaSink of virtualization-requests"`
+	ResultsURL URL `required:"true" desc:"the KafkaSink of virtualization-results"`
+	EventsURL  URL `required:"true" desc:"the Broker of virtualization-events"`
+
+	OIDCIssuer OIDCIssuer `desc:"must not be set: this release has no OIDC yet"`
+	DevUser    Name       `required:"true" desc:"who everybody is: without OIDC nobody is authenticated, so whoever reaches intake may do anything"`
+	DevTenant  Name       `default:"default" desc:"the tenant of that user"`
+
+	Offer
+	Poll time.Duration `default:"500ms" min:"1ms" max:"10s" desc:"between two looks at a request that a client waits for or follows"`
+}
+
+// Provision is what the function provision is told.
+type Provision struct {
+	Process
+	RequestsURL URL `required:"true" desc:"the KafkaSink of virtualization-requests"`
+	SinkURL     URL `required:"true" desc:"where results go: the KafkaSink of virtualization-results"`
+	EventsURL   URL `required:"true" desc:"the Broker of virtualization-events"`
+
+	Hypervisor  Hypervisor `required:"true" desc:"simulated, which makes nothing real; kubevirt and libvirt are not in this release"`
+	Speed       float64    `default:"1" min:"0" max:"1000000" desc:"the simulated hypervisor is this many times faster than life; 0: no latency at all"`
+	Region      Name       `default:"local" desc:"a label of metrics; that of intake"`
+	ReapOrphans bool       `default:"false" desc:"true: the sweep deletes what is on the hypervisor and belongs to no live resource; false: it counts and logs them"`
+
+	MaxAttempts  int           `default:"5" min:"1" max:"30" desc:"deliveries of one event that meet trouble before its request fails; a source retries 30 times"`
+	DeliveryTime time.Duration `default:"20s" min:"1s" max:"25s" desc:"longest work on one delivery, below the 25 s of the source"`
+	Patience     time.Duration `default:"15s" min:"1ms" max:"25s" desc:"longest wait within a delivery for a resource to be ready, below KBNT_DELIVERY_TIME"`
+	Poll         time.Duration `default:"500ms" min:"1ms" max:"10s" desc:"between two looks at what is waited for"`
+}
+
+// Notify is what the function notify is told.
+type Notify struct {
+	Process
+	RequestsURL  URL           `required:"true" desc:"the KafkaSink of virtualization-requests"`
+	ResultsURL   URL           `required:"true" desc:"the KafkaSink of virtualization-results"`
+	SinkURL      URL           `required:"true" desc:"where public events go: the Broker of virtualization-events"`
+	DeliveryTime time.Duration `default:"20s" min:"1s" max:"25s" desc:"longest work on one delivery, below the 25 s of the source"`
+}
+
+// ReadRole reads which function this instance is to be; the error is a [Mistake].
+func ReadRole() (Role, error) {
+	var r struct {
+		Function Role `required:"true" desc:"as Process.Function"`
+	}
+	err := read(&r)
+	return r.Function, err
+}
+
+// ReadIntake reads the environment. The error joins a [Mistake] for every
+// variable that is wrong and for every two that contradict each other.
+func ReadIntake() (Intake, error) { return readFunction[Intake]() }
+
+// ReadProvision reads the environment as [ReadIntake] does.
+func ReadProvision() (Provision, error) { return readFunction[Provision]() }
+
+// ReadNotify reads the environment as [ReadIntake] does.
+func ReadNotify() (Notify, error) { return readFunction[Notify]() }
+
+func readFunction[T any]() (T, error) {
+	var c, none T
+	if err := read(&c); err != nil {
+		return none, err
+	}
+	return c, nil
+}
+
+// LogValue shows all settings by the names of their variables.
+func (c Intake) LogValue() slog.Value { return settings(&c) }
+
+// LogValue shows all settings by the names of their variables.
+func (c Provision) LogValue() slog.Value { return settings(&c) }
+
+// LogValue shows all settings by the names of their variables.
+func (c Notify) LogValue() slog.Value { return settings(&c) }
+
+func (c *Provision) check() []*Mistake { return impatient(c.Patience, c.DeliveryTime) }
+
+// Ignored are the variables with our prefix that no field of spec, a pointer to a
+// struct of this package, reads: mistyped ones, most likely. Those that
+// Kubernetes makes of the names of Services are left out.
+func Ignored(spec any) (names []string) {
+	for _, m := range unknown(spec, os.Environ()) {
+		if !serviceLink(m.Variable) {
+			names = append(names, m.Variable)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// serviceLink reports whether a name is one of those that Kubernetes gives to
+// every container for every Service of its namespace: KBNT_PROVISION_PORT,
+// KBNT_PROVISION_SERVICE_PORT_HTTP, KBNT_PROVISION_PORT_80_TCP_ADDR.
+func serviceLink(name string) bool {
+	return strings.HasSuffix(name, "_PORT") || strings.Contains(name, "_SERVICE_HOST") || strings.Contains(name, "_SERVICE_PORT") ||
+		strings.Contains(name, "_PORT_") && (strings.Contains(name, "_TCP") || strings.Contains(name, "_UDP"))
+}
