@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io/fs"
-	"net/http"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -12,7 +11,6 @@ import (
 	prom "github.com/prometheus/client_golang/prometheus"
 
 	"kbnt.dev/virtualization/application"
-	"kbnt.dev/virtualization/domain"
 	"kbnt.dev/virtualization/eventing"
 	"kbnt.dev/virtualization/functions/intake"
 	"kbnt.dev/virtualization/functions/notify"
@@ -31,10 +29,6 @@ type functions struct {
 	provision *provision.Function
 	notify    *notify.Function
 }
-
-// unsent is how long a stored event may wait before somebody else than the
-// function that stored it sends it: longer than one sending may take.
-const unsent = 5 * time.Second
 
 func wire(p *platform) (functions, error) {
 	codec := avro.New(avro.Options{Version: version()})
@@ -74,12 +68,16 @@ func (b builder) meter(service, function string) (*prometheus.Meter, *prom.Regis
 	return m, r, err
 }
 
-func (b builder) relay(m application.Meter) *application.Relay {
-	return &application.Relay{Store: b.store, Agenda: b.store, Sender: b.sender, Meter: m, Clock: time.Now}
-}
-
-func (b builder) poison(function string, r *application.Relay, m application.Meter) *application.Poison {
-	return &application.Poison{Graveyard: b.store, Codec: b.codec, Relay: r, Meter: m, Log: b.log, Clock: time.Now, Function: function, Grace: time.Minute}
+// useCases makes those of one function.
+func (b builder) useCases(function string, m *prometheus.Meter, h application.Hypervisor) application.UseCases {
+	s := b.settings
+	return application.New(function, application.Ports{
+		Database: b.store, Codec: b.codec, Sender: b.sender, Meter: m, Clock: time.Now, Log: b.log,
+		Permissions: application.Roles{}, Policies: application.Baseline{}, Hypervisor: h, Orphans: m.Orphans, Holder: uuid.NewString,
+	}, application.Tunables{
+		Offer: intake.Offer(s.Offer), Region: string(s.Region), SendFor: s.SendFor, Budget: s.DeliveryTime, Patience: s.Patience,
+		Poll: s.Poll, MaxAttempts: s.MaxAttempts,
+	})
 }
 
 func (b builder) intake() (*intake.Function, error) {
@@ -91,20 +89,11 @@ func (b builder) intake() (*intake.Function, error) {
 	if err := registry.Register(world); err != nil {
 		return nil, err
 	}
-	relay, offer := b.relay(m), offer(b.settings)
-	submit := &application.Submit{
-		Store: b.store, Permissions: application.Roles{}, Policies: application.Baseline{}, Codec: b.codec, Relay: relay, Offer: offer, Meter: m, Clock: time.Now,
-		Estimates: &application.Estimates{Statistics: b.store, Offer: offer, Clock: time.Now}, SendFor: b.settings.SendFor,
-	}
-	everybody := domain.Caller{User: string(b.settings.DevUser), Tenant: string(b.settings.DevTenant), Roles: []string{domain.RoleUser, domain.RoleOperator}}
+	u := b.useCases("intake", m, nil)
 	return intake.New(intake.Ports{
-		Submit:  submit,
-		Track:   &application.Track{Records: b.store, Poll: b.settings.Poll},
-		Cancel:  &application.Cancel{Store: b.store, Relay: relay},
-		Resume:  &application.Resume{Store: b.store, Records: b.store, Graveyard: b.store, Submit: submit, Relay: relay},
+		Submit: u.Submit, Track: u.Track, Cancel: u.Cancel, Resume: u.Resume,
 		Records: b.store, Graveyard: b.store, Meter: m, Metrics: m.Handler(), Log: b.log, Version: version(),
-		Identify: func(*http.Request) (domain.Caller, error) { return everybody, nil },
-		Ready:    b.ready,
+		Identify: intake.Everybody(string(b.settings.DevUser), string(b.settings.DevTenant)), Ready: b.ready,
 	}), nil
 }
 
@@ -117,18 +106,10 @@ func (b builder) provision() (*provision.Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, relay := b.settings, b.relay(m)
+	u := b.useCases("provision", m, hypervisor)
 	return provision.New(provision.Ports{
-		Provision: &application.Provision{
-			Store: b.store, Records: b.store, Agenda: b.store, Hypervisor: hypervisor, Codec: b.codec, Relay: relay, Meter: m, Clock: time.Now, Log: b.log,
-			Holder: uuid.NewString, Poison: b.poison("provision", relay, m), Function: "provision", Region: string(s.Region),
-			Budget: s.DeliveryTime, Landing: 10 * time.Second, Patience: s.Patience, Poll: s.Poll, CoolDown: time.Minute, MaxAttempts: s.MaxAttempts,
-		},
-		Sweep: &application.Sweep{
-			Store: b.store, Agenda: b.store, Graveyard: b.store, Hypervisor: hypervisor, Relay: relay, Clock: time.Now, Log: b.log,
-			Unsent: unsent, Untouched: 30 * time.Second, Grace: 5 * time.Minute, Orphans: m.Orphans,
-		},
-		Relay: relay, Metrics: m.Handler(), Ready: b.ready, Log: b.log, Patience: s.DeliveryTime + unsent, Unsent: unsent,
+		Provision: u.Provision, Sweep: u.Sweep, Relay: u.Relay, Metrics: m.Handler(), Ready: b.ready, Log: b.log,
+		Patience: b.settings.DeliveryTime + u.Unsent, Unsent: u.Unsent,
 	}), nil
 }
 
@@ -137,10 +118,10 @@ func (b builder) notify() (*notify.Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	relay := b.relay(m)
+	u := b.useCases("notify", m, nil)
 	return notify.New(notify.Ports{
-		Notify: &application.Notify{Store: b.store, Codec: b.codec, Relay: relay, Meter: m, Clock: time.Now, Poison: b.poison("notify", relay, m)},
-		Relay:  relay, Metrics: m.Handler(), Ready: b.ready, Log: b.log, Patience: b.settings.DeliveryTime, Unsent: unsent,
+		Notify: u.Notify, Relay: u.Relay, Metrics: m.Handler(), Ready: b.ready, Log: b.log,
+		Patience: b.settings.DeliveryTime, Unsent: u.Unsent,
 	}), nil
 }
 
