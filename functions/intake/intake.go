@@ -45,6 +45,7 @@ type Ports struct {
 	Identify  func(*http.Request) (domain.Caller, error) // Unauthenticated: nobody knows who it is
 	Ready     func(context.Context) error                // nil: requests can be served
 
+	Close    func() error      // closes what the ports hold open; nil: nothing
 	Log      *slog.Logger      // slog.Default when nil
 	Version  string            // of the software, shown in the header Server; may be empty
 	Clock    application.Clock // time.Now when nil
@@ -59,7 +60,7 @@ type Ports struct {
 }
 
 // Function serves the HTTP interface. It is safe for concurrent use, and has
-// nothing to start or to stop.
+// nothing to start.
 type Function struct {
 	Ports
 	mux     *http.ServeMux
@@ -103,6 +104,15 @@ func (f *Function) Ready(ctx context.Context) (bool, error) {
 
 // Alive reports true: nothing in here can hang without the process.
 func (f *Function) Alive(context.Context) (bool, error) { return true, nil }
+
+// Stop closes what the function holds open, and waits for that. func's
+// middleware calls it when the last request was answered.
+func (f *Function) Stop(context.Context) error {
+	if f.Close == nil {
+		return nil
+	}
+	return f.Close()
+}
 
 // newID returns a UUIDv7 (RFC 9562): ids in the order of time keep indexes small.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }

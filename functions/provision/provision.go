@@ -26,6 +26,7 @@ type Ports struct {
 	Log       *slog.Logger
 	Patience  time.Duration // longest work on one delivery
 	Unsent    time.Duration // how long an event may wait before any function sends it
+	Close     func() error  // closes what the ports hold open; nil: nothing
 }
 
 // Function is an instanced function of func's HTTP middleware.
@@ -49,6 +50,18 @@ func (f *Function) Handle(w http.ResponseWriter, r *http.Request) { f.mux.ServeH
 func (f *Function) Ready(ctx context.Context) (bool, error) {
 	err := f.ports.Ready(ctx)
 	return err == nil, err
+}
+
+// Alive reports true: nothing in here can hang without the process.
+func (f *Function) Alive(context.Context) (bool, error) { return true, nil }
+
+// Stop closes what the function holds open, and waits for that. func's
+// middleware calls it when the last delivery was answered.
+func (f *Function) Stop(context.Context) error {
+	if f.ports.Close == nil {
+		return nil
+	}
+	return f.ports.Close()
 }
 
 func (f *Function) deliver(ctx context.Context, e application.Event, a application.Arrival) error {
