@@ -213,6 +213,8 @@ func TestLayerRules(t *testing.T) {
 		"local platform, its own":     {"a folder below belongs to it", "eventing/local/x/a.go", imports(ours + "eventing/local"), ""},
 		"local platform, application": {"it gets addresses", "eventing/local/a.go", imports(ours + "application"), "it gets addresses"},
 		"local platform, an adapter":  {"it gets addresses", "eventing/local/a_test.go", imports(ours + "infrastructure/memory"), "it gets addresses"},
+		"image":                       {"it is tried as a whole", "integration/image/a_test.go", imports(module), ""},
+		"image, an adapter":           {"the root is above everything", "infrastructure/postgres/a.go", imports(module), "imports " + module},
 		"program":                     {"it wires everything", "cmd/kbnt/a.go", imports(ours+"eventing/local", ours+"functions/intake", ours+"infrastructure/sqlite", "modernc.org/sqlite"), ""},
 		"init":                        {"importing does nothing", "cmd/kbnt/a.go", "package p\nfunc init() {}\n", "a.go:2: func init"},
 		"a method named init":         {"it has to be called", "cmd/kbnt/a.go", "package p\nfunc (t) init() {}\n", ""},

@@ -151,8 +151,8 @@ func (f goFile) mayImport(imported string) string {
 			return fmt.Sprintf("imports %s: %s", imported, never[bad])
 		}
 	}
-	if ours, ok := strings.CutPrefix(imported, module+"/"); ok || imported == module {
-		return f.mayImportOurs(row, ours)
+	if under(imported, module) {
+		return f.mayImportOurs(row, strings.TrimPrefix(strings.TrimPrefix(imported, module), "/"))
 	}
 	if standard := !strings.Contains(strings.Split(imported, "/")[0], "."); standard {
 		for _, bad := range row.without {
