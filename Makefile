@@ -3,7 +3,7 @@ GOTEST  ?= go test
 PROGRAM := go run ./cmd/kbnt
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format lint race generate integration bench clean
+.PHONY: help run demo test check format lint race generate integration bench image deploy clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ integration: ## try the platform with other people's programs: kcat
 
 bench: ## measure
 	go test -run '^$$' -bench . -benchmem ./...
+
+image: ## build and push the image of all functions; needs func and REGISTRY=...
+	config/func.sh image
+
+deploy: ## run that image as intake, provision and notify; needs func, kubectl and a cluster
+	config/func.sh deploy
 
 clean: ## remove what was built and the data of make run
 	rm -rf bin .kbnt
