@@ -3,7 +3,6 @@ package domain
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -30,14 +29,14 @@ func (m MiB) String() string {
 // resources a tenant can have stay far from overflow.
 const maxMiB = MiB(1) << 40
 
-var quantity = regexp.MustCompile(`^([0-9]{1,15})(?:\.([0-9]{1,6}))?\s*([a-zA-Z]*)(?:\s+([a-zA-Z]+))?$`)
+var quantity = pattern(`^([0-9]{1,15})(?:\.([0-9]{1,6}))?\s*([a-zA-Z]*)(?:\s+([a-zA-Z]+))?$`)
 
 // ParseSize reads a size: "8GB", "8GiB", "8 GB", "8GB RAM", "512MiB", "1.5TB",
 // "100GB SSD", or a bare number, which means GiB. word is what followed the
 // unit in upper case ("RAM", "SSD"), empty if nothing did. The size must be a
 // whole number of MiB, above zero and at most 1 EiB.
 func ParseSize(s string) (size MiB, word string, err error) {
-	m := quantity.FindStringSubmatch(strings.TrimSpace(s))
+	m := quantity().FindStringSubmatch(strings.TrimSpace(s))
 	if m == nil {
 		return 0, "", fmt.Errorf("%q is not a size; write for example 8, \"8GB\" or \"512MiB\"", clip(s))
 	}
@@ -82,11 +81,11 @@ func SizeOf(gib float64) (MiB, error) {
 	return MiB(mib), nil
 }
 
-var cores = regexp.MustCompile(`^([0-9]{1,9})(?:\s*(?i:cores?|vcpus?))?$`)
+var cores = pattern(`^([0-9]{1,9})(?:\s*(?i:cores?|vcpus?))?$`)
 
 // ParseCores reads a number of virtual CPUs: "4", "4 cores", "1 core", "4 vCPU".
 func ParseCores(s string) (int, error) {
-	m := cores.FindStringSubmatch(strings.TrimSpace(s))
+	m := cores().FindStringSubmatch(strings.TrimSpace(s))
 	if m == nil {
 		return 0, fmt.Errorf("%q is not a number of cores; write for example 4 or \"4 cores\"", clip(s))
 	}

@@ -3,7 +3,6 @@ package domain
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -23,14 +22,14 @@ const (
 )
 
 var (
-	requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-	name      = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
-	labelKey  = regexp.MustCompile(`^[a-z0-9]([a-z0-9./_-]{0,61}[a-z0-9])?$`)
-	sshKey    = regexp.MustCompile(`^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]{16,}={0,2}( [^\x00-\x1f\x7f]*)?$`)
+	requestID = pattern(`^[A-Za-z0-9._-]{1,64}$`)
+	name      = pattern(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+	labelKey  = pattern(`^[a-z0-9]([a-z0-9./_-]{0,61}[a-z0-9])?$`)
+	sshKey    = pattern(`^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]{16,}={0,2}( [^\x00-\x1f\x7f]*)?$`)
 )
 
 // IsRequestID reports whether s may be a request id: 1 to 64 of A-Z a-z 0-9 . _ -
-func IsRequestID(s string) bool { return requestID.MatchString(s) }
+func IsRequestID(s string) bool { return requestID().MatchString(s) }
 
 // Check returns every specification rule that d breaks by itself, whatever the
 // tenant has: required fields, ranges, and fields that must agree. Fields in
@@ -85,14 +84,14 @@ func (c *checker) within(pointer string, got, least, most any, ok bool) {
 
 func (c *checker) envelope(d Draft) {
 	c.require(IsRequestID(d.RequestID), "/metadata/requestId", "invalid-id", "use 1 to 64 of A-Z a-z 0-9 . _ -")
-	c.require(d.ResourceID == "" || name.MatchString(d.ResourceID), "/resourceId", "invalid-name", "use 1 to %d of A-Z a-z 0-9 . _ -, beginning and ending with a letter or digit", MaxName)
+	c.require(d.ResourceID == "" || name().MatchString(d.ResourceID), "/resourceId", "invalid-name", "use 1 to %d of A-Z a-z 0-9 . _ -, beginning and ending with a letter or digit", MaxName)
 	c.require(len(d.VirtualResourceID) <= 80, "/virtualResourceId", "invalid-name", "is longer than any virtualResourceId")
 	c.require(d.User != "" && len(d.User) <= 128 && printable(d.User), "/metadata/userId", "invalid-id", "use 1 to 128 printable characters without spaces")
 	c.require(len(d.CorrelationID) <= 128 && printable(d.CorrelationID), "/metadata/correlationId", "invalid-id", "use at most 128 printable characters without spaces")
 	c.require(slices.Contains(Priorities(), d.Priority), "/metadata/priority", "unknown-value", "%q is no priority; use LOW, NORMAL or HIGH", clip(string(d.Priority)))
 	c.require(len(d.Labels) <= MaxLabels, "/metadata/labels", "too-many", "%d labels, at most %d", len(d.Labels), MaxLabels)
 	for k, v := range d.Labels {
-		if !labelKey.MatchString(k) || len(v) > MaxLabelValue || !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) {
+		if !labelKey().MatchString(k) || len(v) > MaxLabelValue || !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) {
 			c.add("/metadata/labels", "invalid-label", "%q: use keys of 1 to %d of a-z 0-9 . / _ - and values up to %d characters", clip(k), MaxLabelKey, MaxLabelValue)
 		}
 	}
@@ -116,13 +115,13 @@ func (c *checker) machine(m *MachineSpec) {
 	c.require(c.offer.HasImage(m.Image), "/specifications/image", "unknown-image", "%q is not in the catalogue; use one of %s", clip(m.Image), c.offer.ImageList())
 	c.require(len(m.SSHKeys) <= MaxSSHKeys, "/specifications/sshKeys", "too-many", "%d keys, at most %d", len(m.SSHKeys), MaxSSHKeys)
 	for i, k := range m.SSHKeys {
-		c.require(len(k) <= MaxSSHKey && sshKey.MatchString(k), fmt.Sprintf("/specifications/sshKeys/%d", i), "invalid-key", "is not a line of an authorized_keys file, such as \"ssh-ed25519 AAAA... you@host\"")
+		c.require(len(k) <= MaxSSHKey && sshKey().MatchString(k), fmt.Sprintf("/specifications/sshKeys/%d", i), "invalid-key", "is not a line of an authorized_keys file, such as \"ssh-ed25519 AAAA... you@host\"")
 	}
 	c.require(len(m.UserData) <= MaxUserData && utf8.ValidString(m.UserData) && !strings.ContainsRune(m.UserData, 0), "/specifications/userData", "invalid-user-data", "use UTF-8 text of at most %d bytes", MaxUserData)
 	c.require(m.UserData == "" || strings.HasPrefix(m.UserData, "#cloud-config\n") || strings.HasPrefix(m.UserData, "#!"), "/specifications/userData", "invalid-user-data", "begin with \"#cloud-config\" on a line of its own, or with \"#!\"")
 	c.require(len(m.SecurityGroups) <= MaxSecurityGroups, "/specifications/securityGroups", "too-many", "%d groups, at most %d", len(m.SecurityGroups), MaxSecurityGroups)
 	for i, g := range m.SecurityGroups {
-		c.require(name.MatchString(g), fmt.Sprintf("/specifications/securityGroups/%d", i), "invalid-name", "use 1 to %d of A-Z a-z 0-9 . _ -", MaxName)
+		c.require(name().MatchString(g), fmt.Sprintf("/specifications/securityGroups/%d", i), "invalid-name", "use 1 to %d of A-Z a-z 0-9 . _ -", MaxName)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -192,10 +193,12 @@ func isCorrelation(s string) bool {
 	})
 }
 
-var traceParent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+var traceParent = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+})
 
 // isTrace reports whether s is a traceparent (W3C Trace Context, section 3.2).
 func isTrace(s string) bool {
-	return traceParent.MatchString(s) && !strings.HasPrefix(s, "ff") &&
+	return traceParent().MatchString(s) && !strings.HasPrefix(s, "ff") &&
 		strings.Trim(s[3:35], "0") != "" && strings.Trim(s[36:52], "0") != ""
 }
