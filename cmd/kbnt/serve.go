@@ -44,11 +44,12 @@ func serve(name string, l net.Listener, f fnhttp.Handler, failed chan<- error) *
 	return s
 }
 
-// stop lets requests in progress end, for as long as ctx lasts.
+// stop lets requests in progress end, for as long as ctx lasts, and cuts the
+// others off: somebody who waits for a request may wait for longer, and asks again.
 func (s *server) stop(ctx context.Context) error {
 	err := s.service.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("stop %s: %w", s.name, err), s.service.Close())
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.service.Close()
 	}
 	<-s.finished
 	return err

@@ -52,7 +52,7 @@ func TestStartedOfThisProcess(t *testing.T) {
 		t.Skip("no /proc on this system")
 	}
 	now := time.Now()
-	if age := now.Sub(started("/proc", now)); age <= 0 || age > longAgo {
-		t.Errorf("this test was started %s ago, want more than nothing", age)
+	if age := now.Sub(started("/proc", now)); age < 0 || age > longAgo { // /proc counts in hundredths of a second
+		t.Errorf("this test was started %s ago", age)
 	}
 }
