@@ -1,6 +1,8 @@
 # What one does with this repository. make alone prints this list.
 GOTEST  ?= go test
 PROGRAM := go run ./cmd/kbnt
+# What is tried with other people's programs, under the build tag integration.
+OTHERS  := ./integration/... ./infrastructure/postgres/...
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check format lint race generate integration bench image deploy clean
@@ -24,9 +26,9 @@ format:
 
 lint:
 	go vet ./...
-	go vet -tags integration ./integration/...
+	go vet -tags integration $(OTHERS)
 	go tool staticcheck ./...
-	go tool staticcheck -tags integration ./integration/...
+	go tool staticcheck -tags integration $(OTHERS)
 
 # Generated text (the table in README.md, goldens) is compared by tests.
 race:
@@ -35,8 +37,8 @@ race:
 generate: ## rewrite what is made from code: the table of variables in README.md
 	go generate ./...
 
-integration: ## try the platform with other people's programs: kcat
-	$(GOTEST) -count=1 -v -tags integration ./integration/...
+integration: ## try the platform with other people's programs: kcat, PostgreSQL
+	$(GOTEST) -count=1 -v -tags integration $(OTHERS)
 
 bench: ## measure
 	go test -run '^$$' -bench . -benchmem ./...

@@ -46,8 +46,12 @@ var layers = map[string]layer{
 	"infrastructure": {why: "an adapter has a folder of its own, named after its technology"},
 	"infrastructure/*": {
 		may: []string{"application", "domain", "eventing"}, others: true, image: true,
-		tests: []string{"infrastructure/memory", "application/applicationtest"},
+		tests: []string{"infrastructure/memory", "application/applicationtest", "infrastructure/postgres/postgrestest"},
 		why:   "an adapter knows its technology and the ports: no other adapter (tests may use memory), no config, no function",
+	},
+	"infrastructure/postgres/postgrestest": {
+		others: true,
+		why:    "a PostgreSQL for tests knows nothing of ours: what is to be tried on it, the test brings along",
 	},
 	"functions": {why: "a function has a folder of its own"},
 	"functions/*": {
@@ -79,7 +83,8 @@ var layers = map[string]layer{
 	"docs":        {why: "there is no code in docs"},
 }
 
-var everything = []string{"domain", "application", "infrastructure/*", "functions/*", "config", "eventing", "eventing/local", "."}
+var everything = []string{"domain", "application", "infrastructure/*", "functions/*", "config", "eventing", "eventing/local", ".",
+	"infrastructure/postgres/postgrestest"}
 
 // harmless are standard packages that do no I/O although they lie below some that do.
 var harmless = []string{"net/netip", "net/url", "log/slog"}
@@ -177,6 +182,11 @@ func TestLayerRules(t *testing.T) {
 		"adapter, memory":            {"only tests may", "infrastructure/x/a.go", imports(ours + "infrastructure/memory"), "infrastructure/memory"},
 		"adapter, memory in tests":   {"a fake that holds the contract", "infrastructure/x/a_test.go", imports(ours + "infrastructure/memory"), ""},
 		"adapter, another in tests":  {"the rule holds for tests too", "infrastructure/x/a_test.go", imports(ours + "infrastructure/y"), "infrastructure/y"},
+		"adapter, PostgreSQL's":      {"a database for tests is no adapter", "infrastructure/x/a_test.go", imports(ours + "infrastructure/postgres/postgrestest"), ""},
+		"adapter, its test's server": {"only tests may start one", "infrastructure/postgres/a.go", imports(ours + "infrastructure/postgres/postgrestest"), "it is for tests"},
+		"test server, its adapter":   {"it knows nothing of ours", "infrastructure/postgres/postgrestest/a.go", imports(ours + "infrastructure/postgres"), "knows nothing of ours"},
+		"program, a test server":     {"only tests may start one", "cmd/kbnt/a.go", imports(ours + "infrastructure/postgres/postgrestest"), "it is for tests"},
+		"program's test":             {"a whole flow on a real database", "cmd/kbnt/a_test.go", imports(ours + "infrastructure/postgres/postgrestest"), ""},
 		"adapter, config":            {"adapters take options", "infrastructure/x/a.go", imports(ours + "config"), "imports " + ours + "config"},
 		"adapter, function":          {"outwards", "infrastructure/x/a.go", imports(ours + "functions/intake"), "functions/intake"},
 		"adapter, environment":       {"only config reads it", "infrastructure/x/a.go", "package p\nimport \"os\"\nvar t = os.Getenv(\"A\")\n", "uses Getenv"},

@@ -76,6 +76,8 @@ func skipped(fsys fs.FS, name string) bool {
 func unit(dir string) string {
 	parts := strings.Split(dir, "/")
 	switch {
+	case under(dir, "infrastructure/postgres/postgrestest"):
+		return "infrastructure/postgres/postgrestest"
 	case (parts[0] == "infrastructure" || parts[0] == "functions") && len(parts) > 1:
 		return parts[0] + "/*"
 	case under(dir, "eventing/local"):
@@ -185,6 +187,8 @@ func (f goFile) mayImportOurs(row layer, ours string) string {
 	switch {
 	case target == "application/applicationtest" && !f.test && unit(f.dir) != target:
 		return "imports application/applicationtest: contracts are for tests, and bring testing along"
+	case target == "infrastructure/postgres/postgrestest" && !f.test && unit(f.dir) != target:
+		return "imports infrastructure/postgres/postgrestest: it is for tests, and brings testing along"
 	case ours == "infrastructure/sqlite" && f.inImage():
 		return "imports infrastructure/sqlite: the image carries nothing that only the laptop needs"
 	case f.test && slices.ContainsFunc(row.tests, fits), target == unit(f.dir) && neighbour(ours) == neighbour(f.dir):
