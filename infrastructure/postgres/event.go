@@ -3,15 +3,15 @@ package postgres
 import "kbnt.dev/virtualization/application"
 
 // eventColumns are the columns of an event, in outbox and in dead_letters.
-var eventColumns = columnsOf(`event_id text, type text, source text, subject text, time timestamptz, dataschema text, contenttype text,
+var eventColumns = columnsOf(`event_id text, wire_id text, type text, source text, subject text, time timestamptz, dataschema text, contenttype text,
 	extensions json, data bytea, topic text`)
 
 func eventRow(e application.Event) []any {
-	return []any{e.ID, e.Type, e.Source, e.Subject, stamp(e.Time), e.DataSchema, e.ContentType, document(e.Extensions), blob(e.Data), e.Topic}
+	return []any{e.ID, e.WireID, e.Type, e.Source, e.Subject, stamp(e.Time), e.DataSchema, e.ContentType, document(e.Extensions), blob(e.Data), e.Topic}
 }
 
 func eventDest(e *application.Event) []any {
-	return []any{&e.ID, &e.Type, &e.Source, &e.Subject, moment{&e.Time}, &e.DataSchema, &e.ContentType, structure{&e.Extensions}, &e.Data, &e.Topic}
+	return []any{&e.ID, &e.WireID, &e.Type, &e.Source, &e.Subject, moment{&e.Time}, &e.DataSchema, &e.ContentType, structure{&e.Extensions}, &e.Data, &e.Topic}
 }
 
 // ofNone is the number of the request of an event that belongs to none.

@@ -117,6 +117,7 @@ CREATE TABLE steps (
 CREATE TABLE outbox (
     request     bigint NOT NULL, -- 0: of a dead letter of none
     event_id    text COLLATE "C" NOT NULL,
+    wire_id     text NOT NULL,
     type        text   NOT NULL,
     source      text   NOT NULL,
     subject     text   NOT NULL,
@@ -169,6 +170,7 @@ CREATE TABLE dead_letters (
     reason      text NOT NULL,
     detail      text NOT NULL,
     event_id    text NOT NULL,
+    wire_id     text NOT NULL,
     type        text NOT NULL,
     source      text NOT NULL,
     subject     text NOT NULL,
