@@ -11,6 +11,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/IBM/sarama"
+
+	"kbnt.dev/virtualization/eventing"
 )
 
 // sample is one of the four requests of the acceptance demo.
@@ -73,7 +77,10 @@ func demo(ctx context.Context, p *platform, out io.Writer) error {
 	defer cancel()
 
 	fmt.Fprintf(out, "Four requests through intake at %s, with a simulated hypervisor: nothing real is made.\n\n", p.intakeURL())
-	events, err := readTopic(ctx, p.brokers(), "virtualization-events")
+	if err := d.look(); err != nil {
+		return err
+	}
+	events, err := readTopic(p.brokers(), eventing.TopicEvents, sarama.OffsetNewest)
 	if err != nil {
 		return err
 	}
@@ -109,8 +116,28 @@ type demonstration struct {
 	platform *platform
 	out      io.Writer
 	client   *http.Client
+	before   map[string]int64 // records in each topic, which is not empty in a real Kafka
 	wrong    []error
 	tracked  []tracked
+}
+
+// look notes how many records the topics have.
+func (d *demonstration) look() error {
+	d.before = map[string]int64{}
+	for _, topic := range []string{eventing.TopicRequests, eventing.TopicEvents} {
+		n, err := written(d.platform.brokers(), topic)
+		if err != nil {
+			return err
+		}
+		d.before[topic] = n
+	}
+	return nil
+}
+
+// added is how many records a topic has got since.
+func (d *demonstration) added(topic string) (int64, error) {
+	n, err := written(d.platform.brokers(), topic)
+	return n - d.before[topic], err
 }
 
 func (d *demonstration) expect(ok bool, format string, args ...any) {
@@ -201,11 +228,11 @@ func (d *demonstration) totals(ctx context.Context, posted []accepted, completed
 	for _, t := range d.tracked {
 		kinds[t.Resource.Type]++
 	}
-	messages, err := count(ctx, d.platform.brokers(), "virtualization-requests")
+	messages, err := d.added(eventing.TopicRequests)
 	if err != nil {
 		return err
 	}
-	events, err := count(ctx, d.platform.brokers(), "virtualization-events")
+	events, err := d.added(eventing.TopicEvents)
 	if err != nil {
 		return err
 	}

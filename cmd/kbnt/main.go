@@ -76,6 +76,7 @@ const help = `kbnt runs the whole platform on this machine, on loopback, with a 
 
   kbnt            run until Ctrl-C; state stays in KBNT_DATA (.kbnt)
   kbnt demo       send four sample requests through a platform of its own
+                  (with KAFKA_BROKERS, the only platform on that Kafka)
   kbnt version    print the version
 
 Settings are environment variables; README.md, Configuration, lists them.
@@ -96,7 +97,8 @@ func runPlatform(ctx context.Context, s config.Local, log *slog.Logger, out io.W
 }
 
 // runDemo uses ports and a folder of its own, so that it disturbs no platform
-// that runs already and leaves nothing behind.
+// that runs already and leaves nothing behind. A real Kafka it has to have to
+// itself: another platform there is in the same consumer groups.
 func runDemo(ctx context.Context, s config.Local, log *slog.Logger, out io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "kbnt-demo-")
 	if err != nil {

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/IBM/sarama"
 )
 
 // process is a platform that runs as a process of its own: this test binary
@@ -167,7 +169,7 @@ func (p *process) fetch(c *http.Client, path string, into any) error {
 // eventIDs reads virtualization-events from its beginning until there are so many
 // different ids and every partition was read to its end.
 func (p *process) eventIDs(ctx context.Context, want int) (map[string]int, error) {
-	r, err := readTopic(ctx, p.brokers, "virtualization-events")
+	r, err := readTopic(p.brokers, "virtualization-events", sarama.OffsetOldest)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +177,7 @@ func (p *process) eventIDs(ctx context.Context, want int) (map[string]int, error
 	ids := map[string]int{}
 	read := int64(0)
 	for {
-		n, err := count(ctx, p.brokers, "virtualization-events")
+		n, err := written(p.brokers, "virtualization-events")
 		if err != nil {
 			return nil, err
 		}

@@ -63,6 +63,7 @@ func loopback(data string) map[string]string {
 	return map[string]string{
 		"KBNT_ADDR": "127.0.0.1:0", "KBNT_PROVISION_ADDR": "127.0.0.1:0", "KBNT_NOTIFY_ADDR": "127.0.0.1:0", "KBNT_SINKS_ADDR": "127.0.0.1:0",
 		"KBNT_KAFKA_ADDR": "127.0.0.1:0", "KBNT_DATA": data, "KBNT_SPEED": "100", "KBNT_POLL": "10ms", "KBNT_SWEEP": "200ms",
+		"KAFKA_BROKERS": "", // a Kafka of its own, even where the tests of eventing/local are told of a real one
 	}
 }
 
@@ -101,7 +102,7 @@ func (c *conversation) end() {
 // start runs the platform and waits until it is ready. Settings may follow.
 func (c *conversation) start(ts *testscript.TestScript, args []string) {
 	env := os.Environ()
-	for _, k := range []string{"KBNT_ADDR", "KBNT_PROVISION_ADDR", "KBNT_NOTIFY_ADDR", "KBNT_SINKS_ADDR", "KBNT_KAFKA_ADDR", "KBNT_DATA", "KBNT_SPEED", "KBNT_POLL", "KBNT_SWEEP"} {
+	for _, k := range []string{"KBNT_ADDR", "KBNT_PROVISION_ADDR", "KBNT_NOTIFY_ADDR", "KBNT_SINKS_ADDR", "KBNT_KAFKA_ADDR", "KBNT_DATA", "KBNT_SPEED", "KBNT_POLL", "KBNT_SWEEP", "KAFKA_BROKERS"} {
 		env = append(env, k+"="+ts.Getenv(k))
 	}
 	p, err := launch(append(env, args...))

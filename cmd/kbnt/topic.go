@@ -24,8 +24,7 @@ type completion struct {
 	bytes                             int
 }
 
-// reader reads a topic from its beginning, as any subscriber with a Kafka client
-// would.
+// reader reads a topic, as any subscriber with a Kafka client would.
 type reader struct {
 	client   sarama.Client
 	consumer sarama.Consumer
@@ -43,7 +42,9 @@ func kafkaConfig() *sarama.Config {
 	return c
 }
 
-func readTopic(ctx context.Context, brokers []string, topic string) (*reader, error) {
+// readTopic starts reading at sarama.OffsetOldest, or at sarama.OffsetNewest: with
+// what is written after the return.
+func readTopic(brokers []string, topic string, from int64) (*reader, error) {
 	client, err := sarama.NewClient(brokers, kafkaConfig())
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kafka at %v: %w", brokers, err)
@@ -59,7 +60,7 @@ func readTopic(ctx context.Context, brokers []string, topic string) (*reader, er
 		return nil, fmt.Errorf("partitions of %s: %w", topic, err)
 	}
 	for _, p := range partitions {
-		pc, err := r.consumer.ConsumePartition(topic, p, sarama.OffsetOldest)
+		pc, err := r.consumer.ConsumePartition(topic, p, from)
 		if err != nil {
 			r.close()
 			return nil, fmt.Errorf("read partition %d of %s: %w", p, topic, err)
@@ -124,8 +125,9 @@ func (r *reader) close() {
 	_ = r.client.Close()
 }
 
-// count is how many records a topic holds.
-func count(_ context.Context, brokers []string, topic string) (n int64, err error) {
+// written is how many records were ever written to a topic, whatever is left of
+// them.
+func written(brokers []string, topic string) (n int64, err error) {
 	client, err := sarama.NewClient(brokers, kafkaConfig())
 	if err != nil {
 		return 0, fmt.Errorf("connect to Kafka at %v: %w", brokers, err)
@@ -136,15 +138,11 @@ func count(_ context.Context, brokers []string, topic string) (n int64, err erro
 		return 0, fmt.Errorf("partitions of %s: %w", topic, err)
 	}
 	for _, p := range partitions {
-		oldest, err := client.GetOffset(topic, p, sarama.OffsetOldest)
+		end, err := client.GetOffset(topic, p, sarama.OffsetNewest)
 		if err != nil {
-			return 0, err
+			return 0, fmt.Errorf("end of partition %d of %s: %w", p, topic, err)
 		}
-		newest, err := client.GetOffset(topic, p, sarama.OffsetNewest)
-		if err != nil {
-			return 0, err
-		}
-		n += newest - oldest
+		n += end
 	}
 	return n, nil
 }

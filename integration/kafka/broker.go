@@ -24,7 +24,7 @@ import (
 
 // ErrMissing says that this machine has no Kafka and no means to get one; the
 // text around it names what is missing. A test is skipped then.
-var ErrMissing = errors.New("Apache Kafka cannot be had here")
+var ErrMissing = errors.New("no Kafka can be had here")
 
 // ErrForeign says that a Kafka is not the tests' own, to be stopped at will.
 var ErrForeign = errors.New("this Kafka was not started here")
@@ -148,7 +148,7 @@ func (b *Broker) ready(ctx context.Context, node *process.Process) error {
 		select {
 		case <-again.C:
 		case <-ended:
-			return fmt.Errorf("Kafka at %s ended at once:\n%s", b.addresses, said())
+			return fmt.Errorf("start Kafka at %s: it ended at once:\n%s", b.addresses, said())
 		case <-ctx.Done():
 			return fmt.Errorf("wait for Kafka at %s: %w; last %w\n%s", b.addresses, ctx.Err(), err, said())
 		}
