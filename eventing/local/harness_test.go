@@ -33,6 +33,7 @@ type world struct {
 	client   *http.Client
 	name     string // stands for "virtualization" in the manifests
 	services map[string]string
+	shared   bool // its topics are in a real Kafka, to be deleted
 	provision, notify, subscriber,
 	sweeper *receiver
 }
@@ -69,7 +70,8 @@ func (w *world) open(change func(*Options), edit ...string) *world {
 		w.t.Fatalf("Open: %v", err)
 	}
 	opened := w.Eventing
-	if len(options.Brokers) > 0 {
+	if os.Getenv("KAFKA_BROKERS") != "" && len(options.Brokers) > 0 && !w.shared {
+		w.shared = true
 		w.t.Cleanup(func() { w.deleteTopics(opened) })
 	}
 	w.t.Cleanup(func() {
@@ -82,9 +84,6 @@ func (w *world) open(change func(*Options), edit ...string) *world {
 
 // deleteTopics leaves a real Kafka as it was.
 func (w *world) deleteTopics(of *Eventing) {
-	if os.Getenv("KAFKA_BROKERS") == "" {
-		return
-	}
 	admin, err := sarama.NewClusterAdmin(of.Brokers(), clientConfig())
 	if err != nil {
 		w.t.Error(err)

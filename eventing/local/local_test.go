@@ -193,7 +193,6 @@ func TestTriggerReplyWithoutEvent(t *testing.T) {
 // happens before its first event.
 func TestTriggerStartsAtEnd(t *testing.T) {
 	t.Parallel()
-	skipRealKafka(t)
 	dir := t.TempDir()
 	inDir := func(o *Options) { o.DataDir = dir }
 	w := newWorld(t).open(inDir)

@@ -17,7 +17,6 @@ import (
 // An event whose dead letter sink fails is lost, and its offset committed.
 func TestFailedDeadLetterSinkLosesEvent(t *testing.T) {
 	t.Parallel()
-	skipRealKafka(t)
 	dir := t.TempDir()
 	w := newWorld(t)
 	w.provision.answers(status(http.StatusServiceUnavailable))
@@ -44,7 +43,6 @@ func TestFailedDeadLetterSinkLosesEvent(t *testing.T) {
 // good, and no other: the record comes again with every start.
 func TestUnsettledRecordBlocksItsPartition(t *testing.T) {
 	t.Parallel()
-	skipRealKafka(t)
 	dir := t.TempDir()
 	inDir := func(o *Options) { o.DataDir = dir }
 	ordered := []string{"ordering: unordered", "ordering: ordered"}
@@ -85,7 +83,6 @@ func TestUnsettledRecordBlocksItsPartition(t *testing.T) {
 // A platform that ends keeps what it did: nothing is delivered twice.
 func TestCloseThenOpen(t *testing.T) {
 	t.Parallel()
-	skipRealKafka(t)
 	dir := t.TempDir()
 	inDir := func(o *Options) { o.DataDir = dir }
 	w := newWorld(t).open(inDir).start()
@@ -112,7 +109,6 @@ const (
 // since the last commit.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	skipRealKafka(t)
 	dir := t.TempDir()
 	w := newWorld(t)
 	victim := exec.Command(os.Args[0], "-test.run=^TestVictim$")
@@ -155,7 +151,6 @@ func TestVictim(t *testing.T) {
 // What is not answered when the platform ends is delivered again by the next.
 func TestUnansweredIsDeliveredAgain(t *testing.T) {
 	t.Parallel()
-	skipRealKafka(t)
 	dir := t.TempDir()
 	w := newWorld(t)
 	w.provision.answers(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
@@ -175,7 +170,6 @@ func TestUnansweredIsDeliveredAgain(t *testing.T) {
 // Offsets are committed on Close, once their records are settled.
 func TestCloseCommits(t *testing.T) {
 	t.Parallel()
-	skipRealKafka(t)
 	dir := t.TempDir()
 	w := newWorld(t).open(func(o *Options) { o.DataDir = dir }).start()
 	for i := range 10 {
