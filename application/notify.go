@@ -26,7 +26,7 @@ type Notify struct {
 // ask for redelivery.
 func (n *Notify) Handle(ctx context.Context, e Event, arrival Arrival) (err error) {
 	defer measure(n.Meter, n.Clock, &err)()
-	notice, err := n.Codec.Open(e)
+	notice, err := n.Codec.Open(ctx, e)
 	if err != nil {
 		return n.Poison.bury(ctx, e, err)
 	}

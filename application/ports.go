@@ -174,6 +174,10 @@ type Guards struct {
 }
 
 // Codec turns what the store holds into events, and events into notices.
+//
+// Requested, Result and Terminal are called inside transactions: they wait for
+// nothing. Unavailable, with the code "registry-away", says that what they need
+// from elsewhere is not there yet: nothing was done, and time helps.
 type Codec interface {
 	// Requested wakes provision: the request with its history so far.
 	Requested(r Record, at time.Time) (Event, error)
@@ -190,8 +194,9 @@ type Codec interface {
 
 	// Open verifies an event of ours and tells which request it names. Invalid,
 	// with the code "checksum-mismatch", "undecodable" or "unknown-type": it will
-	// never be good.
-	Open(e Event) (Notice, error)
+	// never be good. Unavailable, with the code "registry-away": its schema could
+	// not be had before ctx ended, or in the time the codec gives it.
+	Open(ctx context.Context, e Event) (Notice, error)
 }
 
 // Sender posts one event to where its topic is fed.

@@ -44,7 +44,7 @@ type Provision struct {
 func (p *Provision) Handle(ctx context.Context, e Event, arrival Arrival) (err error) {
 	defer measure(p.Meter, p.Clock, &err)()
 	opened := p.Clock()
-	n, err := p.Codec.Open(e)
+	n, err := p.Codec.Open(ctx, e)
 	n.Took = p.Clock().Sub(opened)
 	if err != nil {
 		return p.Poison.bury(ctx, e, err)

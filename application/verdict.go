@@ -54,6 +54,11 @@ const (
 	CodeVLANBusy    = "vlan-busy"    // the same of a VLAN
 	CodeHostDown    = "host-down"    // nothing was done
 	CodeTryAgain    = "try-again"    // answered: nothing was done, the next attempt may succeed
+
+	// CodeRegistryAway: the schema registry is needed to encode or to read an
+	// event, and did not answer as it should. It is no attempt: a machine that
+	// runs is not undone because its result cannot be written down yet.
+	CodeRegistryAway = "registry-away"
 )
 
 func codeIs(err error, codes ...string) bool {
@@ -71,7 +76,7 @@ func codeIs(err error, codes ...string) bool {
 
 // waits reports whether err means that time alone may help: not an attempt.
 func waits(err error) bool {
-	return codeIs(err, CodeNotReady, CodeNoCapacity, CodeNoAddress, CodeDeleting, CodeAddressBusy, CodeVLANBusy)
+	return codeIs(err, CodeNotReady, CodeNoCapacity, CodeNoAddress, CodeDeleting, CodeAddressBusy, CodeVLANBusy, CodeRegistryAway)
 }
 
 // answered reports whether err is known to have had no effect that is still to

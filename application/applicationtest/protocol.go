@@ -238,7 +238,7 @@ func (codec) Buried(e application.Event, reason string) application.Event {
 	return e
 }
 
-func (codec) Open(e application.Event) (application.Notice, error) {
+func (codec) Open(_ context.Context, e application.Event) (application.Notice, error) {
 	if e.Type == "garbage" {
 		return application.Notice{}, &domain.Error{Op: "open", Kind: domain.Invalid, Code: "undecodable", Err: fmt.Errorf("garbage %q", e.Data)}
 	}

@@ -29,7 +29,7 @@ func BenchmarkDecode(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			var m message
-			if _, err := schemas.decode(e.Data, eventing.SchemaMessage, &m); err != nil {
+			if _, err := c.decode(b.Context(), schemas, e.Data, eventing.SchemaMessage, &m); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -62,7 +62,7 @@ func BenchmarkOpen(b *testing.B) {
 	b.Run("avro", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := c.Open(e); err != nil {
+			if _, err := c.Open(b.Context(), e); err != nil {
 				b.Fatal(err)
 			}
 		}

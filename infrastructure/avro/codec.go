@@ -8,8 +8,12 @@
 // # Configuration
 //
 // Schemas are the files of the package eventing, parsed when first needed.
-// Data of a schema file is Avro single-object encoding: C3 01, the CRC-64-AVRO
-// fingerprint of the schema in little endian, then the record.
+// Without a schema registry, data of a schema file is Avro single-object
+// encoding: C3 01, the CRC-64-AVRO fingerprint of the schema in little endian,
+// then the record. With one it is the Confluent wire format: 00, the id of the
+// schema as 4 bytes in big endian, then the record; see [Codec.Prepare].
+// Either is read whatever is configured, but an id says nothing without the
+// registry that gave it.
 //
 // # Guarantees
 //
@@ -18,18 +22,24 @@
 // stored, for an Avro map has no order). Every event carries a checksum of its
 // data, and no event of ours is opened without verifying it. Whatever was
 // written with a schema file that is still there can be read. Public events
-// never hold SSH keys or user data.
+// never hold SSH keys or user data. The registry is asked once for each schema
+// and each id, whatever number of deliveries meet it, and never while an event
+// is encoded; what is known stays known when it goes away.
 //
 // # Errors
 //
 // Encoding fails only on a defect (Internal): a record without an outcome where
-// one is needed, or a value outside of its schema. Opening fails with Invalid
-// and a code, see [Codec.Open].
+// one is needed, or a value outside of its schema; and with Unavailable as long
+// as the id of a schema is not known. Opening fails with Invalid and a code, see
+// [Codec.Open]. Whatever is wrong with the registry is Unavailable, with the code
+// "registry-away": no event is buried for it.
 //
 // # Limits
 //
 // Times are cut to microseconds, which is what every store keeps, so that an
-// event sent from memory equals the same event sent from the store.
+// event sent from memory equals the same event sent from the store. Schemas of
+// the registry with references to others are not understood. A registry is one
+// URL; more instances of it need a balancer.
 package avro
 
 import (
@@ -45,28 +55,35 @@ import (
 
 // Options of a [Codec].
 type Options struct {
-	Version string // of this software, shown in public events: "v1.2.3"
+	Version  string          // of this software, shown in public events: "v1.2.3"
+	Registry RegistryOptions // the zero value: none
 }
 
 // Codec implements [application.Codec]. It is safe for concurrent use.
 type Codec struct {
-	version string
-	schemas func() (*catalogue, error)
+	version  string
+	schemas  func() (*catalogue, error)
+	registry *registry // nil: none
 }
 
 var _ application.Codec = (*Codec)(nil)
 
-// New makes a codec. Schemas are parsed at the first event, not here.
+// New makes a codec. Schemas are parsed at the first event, not here, and the
+// registry is not asked.
 func New(o Options) *Codec {
-	return &Codec{version: o.Version, schemas: sync.OnceValues(loadEmbedded)}
+	c := &Codec{version: o.Version, schemas: sync.OnceValues(loadEmbedded)}
+	if o.Registry.URL != nil {
+		c.registry = newRegistry(o.Registry)
+	}
+	return c
 }
 
 // Requested is the event that wakes provision: an Avro VirtualizationMessage.
 func (c *Codec) Requested(r application.Record, at time.Time) (application.Event, error) {
 	at = stamp(at)
-	data, err := c.encode(eventing.SchemaMessage, messageOf(r, at))
+	data, err := c.encode("encode the requested event", eventing.SchemaMessage, messageOf(r, at))
 	if err != nil {
-		return application.Event{}, defect("encode the requested event", err)
+		return application.Event{}, err
 	}
 	cause := r.Request.CausationID
 	if cause == "" {
@@ -91,9 +108,9 @@ func (c *Codec) Result(r application.Record, at time.Time) (application.Event, e
 	default:
 		return application.Event{}, undecided("encode the result event", r)
 	}
-	data, err := c.encode(eventing.SchemaResult, resultOf(r, at))
+	data, err := c.encode("encode the result event", eventing.SchemaResult, resultOf(r, at))
 	if err != nil {
-		return application.Event{}, defect("encode the result event", err)
+		return application.Event{}, err
 	}
 	return envelope{
 		id: domain.ResultID(r.Request.MessageID), kind: kind, source: eventing.SourceProvision, topic: eventing.TopicResults,
@@ -129,15 +146,6 @@ func (c *Codec) Buried(e application.Event, reason string) application.Event {
 	e.Extensions[eventing.ExtReason] = reason
 	e.Topic = eventing.TopicDeadLetters
 	return e
-}
-
-// encode writes v with the newest schema of that name.
-func (c *Codec) encode(name string, v any) ([]byte, error) {
-	schemas, err := c.schemas()
-	if err != nil {
-		return nil, err
-	}
-	return schemas.newest[name].AppendSingleObject(nil, v)
 }
 
 // ending is what an outcome is called in public.

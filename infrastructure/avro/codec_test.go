@@ -123,7 +123,7 @@ func TestAttributes(t *testing.T) {
 			if want := "2025-08-30T10:30:00.123456Z"; got.Time.Format(time.RFC3339Nano) != want {
 				t.Errorf("time: got %s, want %s: stores keep microseconds", got.Time.Format(time.RFC3339Nano), want)
 			}
-			notice, err := c.Open(got)
+			notice, err := c.Open(t.Context(), got)
 			wantNotice := application.Notice{
 				MessageID: test.record.Request.MessageID, Type: test.record.Request.Type,
 				Schema: strings.TrimPrefix(want.DataSchema, eventing.SchemaBase),
@@ -176,7 +176,7 @@ func TestUnmeasuredBaselinesAreLeftOut(t *testing.T) {
 	if e, err = c.Result(r, accepted); err != nil {
 		t.Fatal(err)
 	}
-	data, err := c.Decode(e)
+	data, err := c.Decode(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,10 +111,10 @@ func TestGoldens(t *testing.T) {
 			continue
 		}
 		e := application.Event{Type: g.kind, Data: data, Extensions: map[string]string{eventing.ExtChecksum: checksum(data)}}
-		if _, err := c.Open(e); err != nil {
+		if _, err := c.Open(t.Context(), e); err != nil {
 			t.Errorf("open %s.bin: %v", g.name, err)
 		}
-		decoded, err := c.Decode(e)
+		decoded, err := c.Decode(t.Context(), e)
 		if err != nil {
 			t.Errorf("decode %s.bin: %v", g.name, err)
 			continue
@@ -157,7 +157,7 @@ func TestEncodingsAreTheGoldens(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		decoded, err := c.Decode(e)
+		decoded, err := c.Decode(t.Context(), e)
 		if err != nil {
 			t.Errorf("decode %s: %v", name, err)
 			continue
@@ -176,7 +176,7 @@ func addGoldens(t *testing.T) {
 		if slices.ContainsFunc(all, func(g golden) bool { return g.name == name }) {
 			continue
 		}
-		decoded, err := c.Decode(e)
+		decoded, err := c.Decode(t.Context(), e)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package avro
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,11 +29,14 @@ var schemaOf = map[string]string{
 // Open verifies an event of ours and tells which request it names. The data is
 // walked to its end, but only what a notice needs is kept.
 //
-// Its errors are Invalid, and the event will never be good. In the order of
+// Its errors, but one, are Invalid, and the event will never be good. In the order of
 // looking: "checksum-mismatch": the data is not what was sent, or an event of
 // ours carries no checksum; "unknown-type"; "undecodable": the data was not
-// written with a known schema of this type, or names no request.
-func (c *Codec) Open(e application.Event) (application.Notice, error) {
+// written with a schema that the one of this type can read, or names no request.
+// The other one is Unavailable, "registry-away": the data names a schema by an id
+// that is not known, and the registry did not tell what it means. That may take
+// until the time limit of the registry, or until ctx ends, once for each id.
+func (c *Codec) Open(ctx context.Context, e application.Event) (application.Notice, error) {
 	schema, err := verify(e)
 	if err != nil {
 		return application.Notice{}, err
@@ -60,11 +64,11 @@ func (c *Codec) Open(e application.Event) (application.Notice, error) {
 			version = v
 		}
 	} else {
-		version, err = schemas.decode(e.Data, schema, &n, twmb.SkipUnknown())
+		version, err = c.decode(ctx, schemas, e.Data, schema, &n, twmb.SkipUnknown())
 	}
 	switch {
 	case err != nil:
-		return application.Notice{}, bad(e, eventing.ReasonUndecodable, err)
+		return application.Notice{}, undecodable(e, err)
 	case n.MessageID == "":
 		return application.Notice{}, bad(e, eventing.ReasonUndecodable, errors.New("it names no request"))
 	case !domain.RequestType(n.MessageType).Known():
@@ -76,7 +80,7 @@ func (c *Codec) Open(e application.Event) (application.Notice, error) {
 // Decode returns all data of an event of ours as what encoding/json can print,
 // for people and tests: fields by name, times as [time.Time]. It fails as
 // [Codec.Open] does.
-func (c *Codec) Decode(e application.Event) (map[string]any, error) {
+func (c *Codec) Decode(ctx context.Context, e application.Event) (map[string]any, error) {
 	schema, err := verify(e)
 	if err != nil {
 		return nil, err
@@ -89,10 +93,10 @@ func (c *Codec) Decode(e application.Event) (map[string]any, error) {
 	if schema == eventing.SchemaEvent {
 		err = decodeJSON(e.Data, &data)
 	} else {
-		_, err = schemas.decode(e.Data, schema, &data)
+		_, err = c.decode(ctx, schemas, e.Data, schema, &data)
 	}
 	if err != nil {
-		return nil, bad(e, eventing.ReasonUndecodable, err)
+		return nil, undecodable(e, err)
 	}
 	return data, nil
 }
@@ -112,16 +116,12 @@ func verify(e application.Event) (schema string, err error) {
 	return schema, nil
 }
 
-// decode reads single-object data of any version of the named schema into v, by
-// the newest, and says which version it was written with.
-func (c *catalogue) decode(data []byte, name string, v any, opts ...twmb.Opt) (version string, err error) {
-	print, body, err := twmb.SingleObjectFingerprint(data)
+// decode reads data of any version of the named schema into v, by the newest,
+// and says which version it was written with.
+func (c *Codec) decode(ctx context.Context, schemas *catalogue, data []byte, name string, v any, opts ...twmb.Opt) (version string, err error) {
+	w, body, err := c.writer(ctx, schemas, data, name)
 	if err != nil {
 		return "", err
-	}
-	w, ok := c.writers[print]
-	if !ok || w.name != name {
-		return "", fmt.Errorf("fingerprint %x is of no known version of %s", print, name)
 	}
 	rest, err := w.reader.Decode(body, v, opts...)
 	if err != nil {
@@ -131,6 +131,19 @@ func (c *catalogue) decode(data []byte, name string, v any, opts ...twmb.Opt) (v
 		return "", fmt.Errorf("%d bytes follow the record", len(rest))
 	}
 	return w.version, nil
+}
+
+// single finds the schema of single-object data and returns the record.
+func (c *catalogue) single(data []byte, name string) (writer, []byte, error) {
+	print, body, err := twmb.SingleObjectFingerprint(data)
+	if err != nil {
+		return writer{}, nil, err
+	}
+	w, ok := c.writers[print]
+	if !ok || w.name != name {
+		return writer{}, nil, fmt.Errorf("fingerprint %x is of no known version of %s", print, name)
+	}
+	return w, body, nil
 }
 
 // decodeJSON reads exactly one value. Unknown fields are for newer readers.
@@ -143,6 +156,14 @@ func decodeJSON(data []byte, v any) error {
 		return errors.New("more follows the JSON value")
 	}
 	return nil
+}
+
+// undecodable says so of e, unless err is about the registry.
+func undecodable(e application.Event, err error) error {
+	if domain.CodeOf(err) == application.CodeRegistryAway {
+		return err
+	}
+	return bad(e, eventing.ReasonUndecodable, err)
 }
 
 func bad(e application.Event, code string, err error) error {

@@ -72,7 +72,7 @@ func TestOpenRefuses(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n, err := c.Open(test.event)
+			n, err := c.Open(t.Context(), test.event)
 			if err == nil || domain.KindOf(err) != domain.Invalid || domain.CodeOf(err) != test.code {
 				t.Errorf("%s: got %+v, %v (%s, %s), want Invalid %s", test.reason, n, err, domain.KindOf(err), domain.CodeOf(err), test.code)
 			}
@@ -103,14 +103,14 @@ func FuzzOpen(f *testing.F) {
 			Type: types[int(kind)%len(types)], Data: data,
 			Extensions: map[string]string{eventing.ExtChecksum: checksum(data)},
 		}
-		n, err := c.Open(e)
+		n, err := c.Open(t.Context(), e)
 		switch {
 		case err != nil && (domain.KindOf(err) != domain.Invalid || domain.CodeOf(err) != eventing.ReasonUndecodable):
 			t.Errorf("%s: got %v, want Invalid undecodable", e.Type, err)
 		case err == nil && (n.MessageID == "" || !n.Type.Known()):
 			t.Errorf("%s: accepted %+v", e.Type, n)
 		}
-		if _, err := c.Decode(e); err != nil && domain.KindOf(err) != domain.Invalid {
+		if _, err := c.Decode(t.Context(), e); err != nil && domain.KindOf(err) != domain.Invalid {
 			t.Errorf("%s: decoded with %v, want Invalid", e.Type, err)
 		}
 	})

@@ -121,12 +121,12 @@ func TestOldVersionsAreReadByTheNewest(t *testing.T) {
 	}
 	c := &Codec{schemas: func() (*catalogue, error) { return load(files, versions()) }}
 	e := application.Event{Type: eventing.TypeRequested, Data: data, Extensions: map[string]string{eventing.ExtChecksum: checksum(data)}}
-	got, err := c.Open(e)
+	got, err := c.Open(t.Context(), e)
 	want := application.Notice{MessageID: "m-1", Schema: "VirtualizationMessage/2.0.9", Type: domain.StopMachine}
 	if err != nil || got != want {
 		t.Errorf("open: got %+v, %v, want %+v", got, err, want)
 	}
-	decoded, err := c.Decode(e)
+	decoded, err := c.Decode(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestOldVersionsAreReadByTheNewest(t *testing.T) {
 	if _, ok := decoded["dropped"]; ok {
 		t.Errorf("a field that was dropped since: got %v", decoded)
 	}
-	if _, err := New(Options{}).Open(e); domain.CodeOf(err) != eventing.ReasonUndecodable {
+	if _, err := New(Options{}).Open(t.Context(), e); domain.CodeOf(err) != eventing.ReasonUndecodable {
 		t.Errorf("without the file of its schema: got %v, want undecodable", err)
 	}
 }
