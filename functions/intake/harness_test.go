@@ -210,7 +210,9 @@ func (codec) Terminal(r application.Record, at time.Time) (application.Event, er
 
 func (codec) Buried(e application.Event, reason string) application.Event { return e }
 
-func (codec) Open(application.Event) (application.Notice, error) { return application.Notice{}, nil }
+func (codec) Open(context.Context, application.Event) (application.Notice, error) {
+	return application.Notice{}, nil
+}
 
 // meter remembers the counts by metric and labels.
 type meter struct {
