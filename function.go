@@ -1,0 +1,81 @@
+package function
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+
+	fnhttp "knative.dev/func-go/http"
+
+	"kbnt.dev/virtualization/config"
+	"kbnt.dev/virtualization/functions/intake"
+	"kbnt.dev/virtualization/functions/notify"
+	"kbnt.dev/virtualization/functions/provision"
+)
+
+// Function is what func's HTTP middleware runs: every request but those of the
+// two health paths goes to Handle, and Stop comes after the last answer.
+type Function interface {
+	Handle(http.ResponseWriter, *http.Request)
+	Ready(context.Context) (bool, error)
+	Alive(context.Context) (bool, error)
+	Stop(context.Context) error
+}
+
+// New returns the function this instance is to be. The func runtime calls it
+// once, before the first request, and offers no way to return an error: a wrong
+// configuration ends the process here, where the operator sees it.
+func New() Function {
+	fnhttp.SetLogLevel(fnhttp.LogDisabled) // func's middleware; its errors come back as values
+	f, err := open()
+	if err != nil {
+		// kbnt: KBNT_FUNCTION="": want intake, provision or notify. One line for each mistake.
+		fmt.Fprintln(os.Stderr, "kbnt:", strings.ReplaceAll(err.Error(), "\n", "\nkbnt: "))
+		os.Exit(1)
+	}
+	return f
+}
+
+// open reads the environment and makes the function that it names. Nothing is
+// connected to.
+func open() (Function, error) {
+	role, err := config.ReadRole()
+	if err != nil {
+		return nil, err
+	}
+	switch role {
+	case config.RoleIntake:
+		c, err := config.ReadIntake()
+		if err != nil {
+			return nil, err
+		}
+		return intake.Open(c, start(&c, c.Log))
+	case config.RoleProvision:
+		c, err := config.ReadProvision()
+		if err != nil {
+			return nil, err
+		}
+		return provision.Open(c, start(&c, c.Log))
+	default:
+		c, err := config.ReadNotify()
+		if err != nil {
+			return nil, err
+		}
+		return notify.Open(c, start(&c, c.Log))
+	}
+}
+
+// start makes the log of the process and its first line: all settings, without
+// their secrets.
+func start(settings slog.LogValuer, l config.ClusterLog) *slog.Logger {
+	log := config.Log(l).Logger(os.Stderr)
+	slog.SetDefault(log)
+	log.Info("start", "settings", settings)
+	if strange := config.Ignored(settings); len(strange) > 0 {
+		log.Warn("nothing reads these variables", "variables", strange)
+	}
+	return log
+}

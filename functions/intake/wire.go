@@ -1,0 +1,56 @@
+package intake
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	prom "github.com/prometheus/client_golang/prometheus"
+
+	"kbnt.dev/virtualization/application"
+	"kbnt.dev/virtualization/config"
+	"kbnt.dev/virtualization/eventing"
+	"kbnt.dev/virtualization/infrastructure/avro"
+	"kbnt.dev/virtualization/infrastructure/httpsink"
+	"kbnt.dev/virtualization/infrastructure/postgres"
+	"kbnt.dev/virtualization/infrastructure/probe"
+	"kbnt.dev/virtualization/infrastructure/prometheus"
+)
+
+// Open makes the function as the image runs it: on PostgreSQL, posting to sinks.
+// It connects to nothing; the first probe or request does.
+func Open(c config.Intake, log *slog.Logger) (*Function, error) {
+	store, err := postgres.New(postgres.Options{URL: string(c.DatabaseURL), Connections: c.Connections})
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	sender, err := httpsink.New(httpsink.Options{Timeout: c.SendFor, Addresses: map[string]string{
+		eventing.TopicRequests:    string(c.SinkURL),
+		eventing.TopicResults:     string(c.ResultsURL),
+		eventing.TopicEvents:      string(c.EventsURL),
+		eventing.TopicDeadLetters: string(c.DeadLetterURL),
+	}})
+	if err != nil {
+		return nil, err
+	}
+	registry := prom.NewRegistry()
+	meter, err := prometheus.New(prometheus.Options{Registry: registry, Service: "producer", Function: "intake", Log: log})
+	if err != nil {
+		return nil, err
+	}
+	world := prometheus.NewWorldCollector(store, prometheus.WorldOptions{Log: log})
+	if err := errors.Join(registry.Register(world), prometheus.RegisterRuntime(registry)); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	u := application.New("intake", application.Ports{
+		Database: store, Codec: avro.New(avro.Options{Version: string(c.Version)}), Sender: sender, Meter: meter, Clock: time.Now, Log: log,
+		Permissions: application.Roles{}, Policies: application.Baseline{},
+	}, application.Tunables{Offer: Offer(c.Offer), SendFor: c.SendFor, Poll: c.Poll})
+	ready := probe.New(probe.Options{Name: "the store", Look: store.Ping, First: meter.ColdStart, Log: log})
+	return New(Ports{
+		Submit: u.Submit, Track: u.Track, Cancel: u.Cancel, Resume: u.Resume, Records: store, Graveyard: store,
+		Meter: meter, Metrics: meter.Handler(), Identify: Everybody(string(c.DevUser), string(c.DevTenant)), Ready: ready.Ready,
+		Close: store.Close, Log: log, Version: string(c.Version),
+	}), nil
+}

@@ -1,0 +1,64 @@
+package provision
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	prom "github.com/prometheus/client_golang/prometheus"
+
+	"kbnt.dev/virtualization/application"
+	"kbnt.dev/virtualization/config"
+	"kbnt.dev/virtualization/eventing"
+	"kbnt.dev/virtualization/infrastructure/avro"
+	"kbnt.dev/virtualization/infrastructure/httpsink"
+	"kbnt.dev/virtualization/infrastructure/postgres"
+	"kbnt.dev/virtualization/infrastructure/probe"
+	"kbnt.dev/virtualization/infrastructure/prometheus"
+	"kbnt.dev/virtualization/infrastructure/simulated"
+)
+
+// Open makes the function as the image runs it: on PostgreSQL, posting to sinks,
+// with the hypervisor that was chosen. It connects to nothing; the first probe
+// or delivery does.
+func Open(c config.Provision, log *slog.Logger) (*Function, error) {
+	store, err := postgres.New(postgres.Options{URL: string(c.DatabaseURL), Connections: c.Connections})
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	sender, err := httpsink.New(httpsink.Options{Timeout: c.SendFor, Addresses: map[string]string{
+		eventing.TopicRequests:    string(c.RequestsURL),
+		eventing.TopicResults:     string(c.SinkURL),
+		eventing.TopicEvents:      string(c.EventsURL),
+		eventing.TopicDeadLetters: string(c.DeadLetterURL),
+	}})
+	if err != nil {
+		return nil, err
+	}
+	registry := prom.NewRegistry()
+	meter, err := prometheus.New(prometheus.Options{Registry: registry, Service: "consumer", Function: "provision", Log: log})
+	if err != nil {
+		return nil, err
+	}
+	if err := prometheus.RegisterRuntime(registry); err != nil {
+		return nil, err
+	}
+	// The only driver that config lets through.
+	hypervisor, err := simulated.New(simulated.Options{Documents: store, Speed: c.Speed, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	u := application.New("provision", application.Ports{
+		Database: store, Codec: avro.New(avro.Options{Version: string(c.Version)}), Sender: sender, Meter: meter, Clock: time.Now, Log: log,
+		Hypervisor: hypervisor, Orphans: meter.Orphans, Holder: uuid.NewString,
+	}, application.Tunables{
+		Region: string(c.Region), SendFor: c.SendFor, Budget: c.DeliveryTime, Patience: c.Patience, Poll: c.Poll,
+		MaxAttempts: c.MaxAttempts, Reap: c.ReapOrphans,
+	})
+	ready := probe.New(probe.Options{Name: "the store", Look: store.Ping, First: meter.ColdStart, Log: log})
+	return New(Ports{
+		Provision: u.Provision, Sweep: u.Sweep, Relay: u.Relay, Metrics: meter.Handler(), Ready: ready.Ready, Close: store.Close, Log: log,
+		Patience: c.DeliveryTime + u.Unsent, Unsent: u.Unsent,
+	}), nil
+}
