@@ -13,6 +13,7 @@ import (
 // them. It is the application's own dead letter path: the one of a KafkaSource
 // is a second net, for what no function ever saw.
 type Poison struct {
+	Store     Store
 	Graveyard Graveyard
 	Codec     Codec
 	Relay     *Relay
@@ -50,4 +51,29 @@ func (p *Poison) unknown(ctx context.Context, e Event, cause error) error {
 		return &domain.Error{Op: p.Function, Kind: domain.Unavailable, Code: CodeTryAgain, Detail: "the store does not know this request yet", Err: cause}
 	}
 	return p.bury(ctx, e, &domain.Error{Op: p.Function, Kind: domain.Invalid, Code: "unknown-request", Detail: "the store knows no such request", Err: cause})
+}
+
+// Undelivered keeps an event that a source gave up on, for an operator to see.
+// It never ends a request by itself: within its deadline the sweep sends the
+// event again, and past it the deadline ends it. When its request has ended well,
+// the letter is moot.
+func (p *Poison) Undelivered(ctx context.Context, e Event, a Arrival) error {
+	letter := DeadLetter{
+		ID: domain.DeadLetterID(e.ID, "source"), Function: "source", Reason: domain.ReasonUndelivered, State: LetterOpen,
+		Detail: "the last answer was " + a.GaveUp, Event: e, At: p.Clock(),
+	}
+	p.Log.WarnContext(ctx, "a source gave up on an event", "eventId", e.ID, "type", e.Type, "answer", a.GaveUp)
+	n, err := p.Codec.Open(ctx, e)
+	if err == nil {
+		err = p.Store.Change(ctx, Scope{MessageID: n.MessageID}, func(w *Work) error {
+			if w.Request.Unfinished() {
+				w.Bury(letter)
+			}
+			return nil
+		})
+	}
+	if err == nil || domain.KindOf(err).Retriable() {
+		return err
+	}
+	return p.Graveyard.Bury(ctx, letter, nil) // it is in its topic already
 }

@@ -61,6 +61,7 @@ type UseCases struct {
 	Provision *Provision
 	Sweep     *Sweep
 	Notify    *Notify
+	Poison    *Poison
 	Relay     *Relay
 	Unsent    time.Duration // for Relay.Tidy
 }
@@ -72,7 +73,7 @@ func New(function string, p Ports, t Tunables) UseCases {
 	store := Journal{Store: p.Database, Log: p.Log}
 	relay := &Relay{Store: store, Agenda: p.Database, Sender: p.Sender, Meter: p.Meter, Clock: p.Clock}
 	poison := &Poison{
-		Graveyard: p.Database, Codec: p.Codec, Relay: relay, Meter: p.Meter, Log: p.Log, Clock: p.Clock,
+		Store: store, Graveyard: p.Database, Codec: p.Codec, Relay: relay, Meter: p.Meter, Log: p.Log, Clock: p.Clock,
 		Function: function, Grace: t.Stranger,
 	}
 	submit := &Submit{
@@ -96,7 +97,7 @@ func New(function string, p Ports, t Tunables) UseCases {
 			Clock: p.Clock, Log: p.Log, Unsent: t.Unsent, Untouched: t.Untouched, Grace: t.Orphan, Reap: t.Reap, Orphans: p.Orphans,
 		},
 		Notify: &Notify{Store: store, Codec: p.Codec, Relay: relay, Meter: p.Meter, Clock: p.Clock, Poison: poison},
-		Relay:  relay, Unsent: t.Unsent,
+		Poison: poison, Relay: relay, Unsent: t.Unsent,
 	}
 }
 

@@ -40,6 +40,7 @@ type Arrival struct {
 	Partition int // -1 when unknown
 	Offset    int64
 	SentAt    time.Time // the event's time
+	GaveUp    string    // what was answered last, when a source gave up and sent the event to the dead letters; else empty
 }
 
 // Outgoing is a stored event and whether it waits to be sent.

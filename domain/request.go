@@ -61,6 +61,7 @@ const (
 	ReasonDeadline          = "deadline-exceeded"  // not ready in time
 	ReasonAttemptsExhausted = "attempts-exhausted" // trouble as often as is allowed
 	ReasonRefused           = "refused"            // a final answer of the hypervisor; its code follows after a colon
+	ReasonUndelivered       = "undelivered"        // of a dead letter: a source gave up; no request ends by it
 )
 
 // Request is a move of one resource from a state to a state, what a client

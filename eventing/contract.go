@@ -92,6 +92,10 @@ const (
 const (
 	GroupProvision = "virtualization-consumer-service-group"
 	GroupNotify    = "virtualization-notify-service-group"
+
+	// GroupDeadLetters reads TopicDeadLetters back to provision, so that what a
+	// source gave up on is known to operators.
+	GroupDeadLetters = "virtualization-dead-letters-service-group"
 )
 
 // Service names, as the source of this product calls them, in histories and
@@ -130,4 +134,5 @@ const (
 	ReasonUnknownRequest    = "unknown-request"    // the store knows no such request
 	ReasonAttemptsExhausted = "attempts-exhausted" // tried as often as configured
 	ReasonRefused           = "refused"            // the hypervisor refused a deletion for good
+	ReasonUndelivered       = "undelivered"        // a source gave up delivering it; ExtErrorCode says what was answered
 )

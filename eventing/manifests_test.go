@@ -99,9 +99,13 @@ func TestEveryTopicHasItsSink(t *testing.T) {
 
 func TestEveryGroupHasItsSource(t *testing.T) {
 	t.Parallel()
-	want := map[string]struct{ topic, service string }{
-		eventing.GroupProvision: {eventing.TopicRequests, "kbnt-provision"},
-		eventing.GroupNotify:    {eventing.TopicResults, "kbnt-notify"},
+	want := map[string]struct {
+		topic, service string
+		consumers      int // one per partition, where there is something to gain
+	}{
+		eventing.GroupProvision:   {eventing.TopicRequests, "kbnt-provision", 3},
+		eventing.GroupNotify:      {eventing.TopicResults, "kbnt-notify", 3},
+		eventing.GroupDeadLetters: {eventing.TopicDeadLetters, "kbnt-provision", 1},
 	}
 	var groups []string
 	for _, source := range manifests(t, "KafkaSource") {
@@ -114,8 +118,8 @@ func TestEveryGroupHasItsSource(t *testing.T) {
 		if sink := (reference{"serving.knative.dev/v1", "Service", expect.service, "kbnt"}); got.Sink.Ref != sink {
 			t.Errorf("%s: got sink %v, want %v", source, got.Sink.Ref, sink)
 		}
-		if got.InitialOffset != "earliest" || got.Ordering != "unordered" || got.Consumers != 3 {
-			t.Errorf("%s: got %s, %s, %d consumers, want earliest, unordered, 3", source, got.InitialOffset, got.Ordering, got.Consumers)
+		if got.InitialOffset != "earliest" || got.Ordering != "unordered" || got.Consumers != expect.consumers {
+			t.Errorf("%s: got %s, %s, %d consumers, want earliest, unordered, %d", source, got.InitialOffset, got.Ordering, got.Consumers, expect.consumers)
 		}
 	}
 	sameSet(t, "consumer groups of the KafkaSources", groups, values(t, "Group"))
@@ -134,8 +138,12 @@ func TestEveryDeliveryIsSaidInFull(t *testing.T) {
 			t.Errorf("%s: has no retry, want a number: a delivery block without one is one try", doc)
 			continue
 		}
-		if delivery.DeadLetterSink.Ref != deadLetters {
-			t.Errorf("%s: got dead letter sink %v, want %v", doc, delivery.DeadLetterSink.Ref, deadLetters)
+		want := deadLetters
+		if doc.Spec.ConsumerGroup == eventing.GroupDeadLetters {
+			want = reference{} // it would be the topic that it reads
+		}
+		if delivery.DeadLetterSink.Ref != want {
+			t.Errorf("%s: got dead letter sink %v, want %v", doc, delivery.DeadLetterSink.Ref, want)
 		}
 		if _, err := delivery.pauses(); err != nil {
 			t.Errorf("%s: %v", doc, err)

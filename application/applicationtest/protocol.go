@@ -57,7 +57,7 @@ func newChain(t *testing.T, s Stores) *chain {
 	log := slog.New(slog.DiscardHandler)
 	relay := &application.Relay{Store: s, Agenda: s, Sender: c.sink, Meter: noMeter{}, Clock: clock}
 	poison := func(function string) *application.Poison {
-		return &application.Poison{Graveyard: s, Codec: codec{}, Relay: relay, Meter: noMeter{}, Log: log, Clock: clock, Function: function, Grace: time.Minute}
+		return &application.Poison{Store: s, Graveyard: s, Codec: codec{}, Relay: relay, Meter: noMeter{}, Log: log, Clock: clock, Function: function, Grace: time.Minute}
 	}
 	c.submit = &application.Submit{Store: s, Permissions: application.Roles{}, Policies: application.Baseline{}, Codec: codec{}, Relay: relay,
 		Estimates: &application.Estimates{Statistics: s, Offer: offer, Clock: clock}, Offer: offer, Meter: noMeter{}, Clock: clock, SendFor: time.Second}

@@ -155,6 +155,42 @@ func troubleCases() map[string]func(*testing.T, *chain) {
 				t.Errorf("the dead letter has the id %q, want that of the event that failed", got)
 			}
 		},
+		"what a source gave up on is seen, and ends nothing": func(t *testing.T, c *chain) {
+			m := c.post(machineDraft("m"))
+			e, gaveUp := wakeUp(m.Request.MessageID), application.Arrival{GaveUp: "503"}
+			for range 2 {
+				if err := c.provision.Poison.Undelivered(t.Context(), e, gaveUp); err != nil {
+					t.Fatal(err)
+				}
+			}
+			letters, err := c.stores.DeadLetters(t.Context(), "acme", 10, "")
+			if err != nil || len(letters) != 1 || letters[0].Reason != domain.ReasonUndelivered || letters[0].RequestID != "m" {
+				t.Errorf("dead letters %+v, %v, want one: undelivered, of m", letters, err)
+			}
+			c.stores.Clock.Advance(31 * time.Second)
+			c.sweepOnce() // brings it back
+			if n := len(c.sink.bodies(m.Request.MessageID)); n != 2 {
+				t.Errorf("the event was sent %d times, want again by the sweep", n)
+			}
+			c.settle(m.Request.MessageID)
+			c.sound(m.Request.MessageID, domain.Completed)
+			if f := c.sweepOnce(); f.Moot != 1 {
+				t.Errorf("the sweep found %+v, want the letter moot", f)
+			}
+			if err := c.provision.Poison.Undelivered(t.Context(), e, gaveUp); err != nil {
+				t.Error(err) // a request that has ended needs no letter
+			}
+			other := application.Event{ID: "x", Type: "garbage", Data: []byte("x")}
+			if err := c.provision.Poison.Undelivered(t.Context(), other, gaveUp); err != nil {
+				t.Error(err)
+			}
+			if letters, _ := c.stores.DeadLetters(t.Context(), "", 10, ""); len(letters) != 2 {
+				t.Errorf("%d dead letters, want those of m and of what nobody can read", len(letters))
+			}
+			if n := len(c.sink.bodies(domain.DeadLetterID("x", "source"))); n != 0 {
+				t.Error("it was sent to the dead letters, where it came from")
+			}
+		},
 		"an unknown request is waited for, then buried": func(t *testing.T, c *chain) {
 			id := domain.MessageID("acme", "from another store")
 			e := wakeUp(id)

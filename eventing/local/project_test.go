@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"kbnt.dev/virtualization/eventing"
@@ -22,6 +23,9 @@ func TestProjectManifests(t *testing.T) {
 		t.Errorf("Services() = %v, want %v", got, want)
 	}
 	for _, r := range manifests.Reports() {
+		if strings.Contains(r.Object, "dead-letters-to-provision") {
+			continue // its dead letter sink would be the topic that it reads
+		}
 		if r.Field == "spec.delivery.deadLetterSink" || r.Field == "spec.delivery.retry" {
 			t.Errorf("dangerous: %s", r)
 		}

@@ -1,5 +1,6 @@
 // Package provision is the function that creates real resources: a KafkaSource
-// posts the events of virtualization-requests to it, a PingSource its sweeps.
+// posts the events of virtualization-requests to it, a PingSource its sweeps,
+// and another KafkaSource what went to the dead letters.
 //
 // It decides nothing by itself: it receives a delivery, hands it to the use case
 // and answers with the verdict. It is not called by clients.
@@ -65,9 +66,14 @@ func (f *Function) Stop(context.Context) error {
 }
 
 func (f *Function) deliver(ctx context.Context, e application.Event, a application.Arrival) error {
-	if e.Type == eventing.TypeSweep {
+	switch {
+	case e.Type == eventing.TypeSweep:
 		f.sweep(ctx)
 		return nil
+	case a.GaveUp != "":
+		return f.ports.Provision.Poison.Undelivered(ctx, e, a)
+	case e.Extensions[eventing.ExtReason] != "":
+		return nil // a dead letter of a function, which has stored it
 	}
 	err := f.ports.Provision.Handle(ctx, e, a)
 	f.ports.Relay.Tidy(ctx, f.ports.Unsent)

@@ -78,7 +78,7 @@ func newWorld(t *testing.T) world {
 		function: provision.New(provision.Ports{
 			Provision: &application.Provision{Store: store, Records: store, Agenda: store, Hypervisor: hypervisor, Codec: codec, Relay: relay, Meter: noMeter{}, Clock: time.Now, Log: log,
 				Holder: func() string { return "test" }, Function: "provision", Budget: 20 * time.Second, Landing: 10 * time.Second, Patience: 5 * time.Second, Poll: time.Millisecond, MaxAttempts: 3,
-				Poison: &application.Poison{Graveyard: store, Codec: codec, Relay: relay, Meter: noMeter{}, Log: log, Clock: time.Now, Function: "provision", Grace: time.Minute}},
+				Poison: &application.Poison{Store: store, Graveyard: store, Codec: codec, Relay: relay, Meter: noMeter{}, Log: log, Clock: time.Now, Function: "provision", Grace: time.Minute}},
 			Sweep: &application.Sweep{Store: store, Agenda: store, Graveyard: store, Hypervisor: hypervisor, Relay: relay, Clock: time.Now, Log: log,
 				Unsent: 5 * time.Second, Untouched: 30 * time.Second, Grace: time.Minute, Orphans: func(int) {}},
 			Relay: relay, Metrics: http.NotFoundHandler(), Ready: func(context.Context) error { return nil }, Log: log, Patience: 20 * time.Second, Unsent: 5 * time.Second}),
@@ -181,5 +181,27 @@ func TestFunction_sweep(t *testing.T) {
 	}
 	if letters, _ := w.store.DeadLetters(t.Context(), "", 10, ""); len(letters) > 0 {
 		t.Errorf("a tick was buried: %+v", letters)
+	}
+}
+
+func TestFunction_deadLetters(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, header, data := w.requested(t)
+	header["Ce-Knativeerrorcode"] = "503"
+	if got := w.post(t, header, data); got != http.StatusOK {
+		t.Errorf("what a source gave up on got %d, want 200", got)
+	}
+	delete(header, "Ce-Knativeerrorcode")
+	header["Ce-Reason"] = eventing.ReasonUndecodable
+	if got := w.post(t, header, data); got != http.StatusOK {
+		t.Errorf("a dead letter of a function got %d, want 200", got)
+	}
+	letters, err := w.store.DeadLetters(t.Context(), "acme", 10, "")
+	if err != nil || len(letters) != 1 || letters[0].Reason != eventing.ReasonUndelivered {
+		t.Errorf("dead letters %+v, %v, want one: undelivered", letters, err)
+	}
+	if r, _ := w.store.Request(t.Context(), "acme", "r-1"); r.Request.Begun || r.Request.Decided != domain.Undecided {
+		t.Error("a dead letter worked on a request")
 	}
 }

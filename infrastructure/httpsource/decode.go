@@ -70,6 +70,8 @@ func extensions(ce *event.Event, e *application.Event, a *application.Arrival, t
 			partition = s
 		case name == eventing.ExtKafkaOffset:
 			offset = s
+		case name == eventing.ExtErrorCode:
+			a.GaveUp = s
 		case strings.HasPrefix(name, "knative"), strings.HasPrefix(name, "kafka"):
 			// Marks of this or an earlier delivery, not of the event.
 		default:

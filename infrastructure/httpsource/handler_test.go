@@ -158,8 +158,12 @@ func TestTheFunctionGetsTheEventThatWasSent(t *testing.T) {
 				t.Errorf("extensions: got %v, want %v", e.Extensions, want)
 			}
 			a.SentAt = a.SentAt.UTC()
-			if want := (application.Arrival{Function: "provision", EventID: "9ecbd427", Partition: 2, Offset: 12456, SentAt: at}); a != want {
-				t.Errorf("arrival: got %+v, want %+v", a, want)
+			arrived := application.Arrival{Function: "provision", EventID: "9ecbd427", Partition: 2, Offset: 12456, SentAt: at}
+			if mode == "binary" {
+				arrived.GaveUp = "503" // it was at the dead letters
+			}
+			if a != arrived {
+				t.Errorf("arrival: got %+v, want %+v", a, arrived)
 			}
 		})
 	}

@@ -104,7 +104,7 @@ func world() []worldMetric {
 		by("reason", "kbnt_dead_letters", "Open dead letters.", func(c application.Census) map[string]float64 {
 			return filled(c.DeadLetters, []string{
 				eventing.ReasonUndecodable, eventing.ReasonChecksumMismatch, eventing.ReasonUnknownType,
-				eventing.ReasonUnknownRequest, eventing.ReasonAttemptsExhausted, eventing.ReasonRefused,
+				eventing.ReasonUnknownRequest, eventing.ReasonAttemptsExhausted, eventing.ReasonRefused, eventing.ReasonUndelivered,
 			})
 		}),
 		single("kbnt_stuck_requests", "Requests undecided for longer than 10 minutes past their deadline.", prom.GaugeValue, func(c application.Census) float64 {

@@ -82,6 +82,7 @@ func nothing() map[string]float64 {
 		"kbnt_consumer_lag_seconds":                                    0,
 		"kbnt_dead_letters{reason=undecodable}":                        0,
 		"kbnt_dead_letters{reason=checksum-mismatch}":                  0,
+		"kbnt_dead_letters{reason=undelivered}":                        0,
 		"kbnt_dead_letters{reason=unknown-type}":                       0,
 		"kbnt_dead_letters{reason=unknown-request}":                    0,
 		"kbnt_dead_letters{reason=attempts-exhausted}":                 0,
