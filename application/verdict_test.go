@@ -18,6 +18,7 @@ func TestVerdictOf(t *testing.T) {
 		"done":            {"the event need not come again", nil, Acknowledge},
 		"busy":            {"another delivery holds the lease; waiting is not an attempt", &domain.Error{Kind: domain.Conflict, Code: CodeBusy}, Busy},
 		"not ready":       {"the hypervisor is at work; waiting is not an attempt", fmt.Errorf("observe: %w", &domain.Error{Kind: domain.Unavailable, Code: CodeNotReady}), NotReady},
+		"registry away":   {"waiting for it is no attempt: what runs is not undone", &domain.Error{Kind: domain.Unavailable, Code: CodeRegistryAway}, NotReady},
 		"store away":      {"only trouble counts", &domain.Error{Kind: domain.Unavailable}, Trouble},
 		"other conflict":  {"the code decides, not the kind", &domain.Error{Kind: domain.Conflict}, Trouble},
 		"final":           {"giving up is a dead letter and nil, never an error", &domain.Error{Kind: domain.Invalid, Code: "undecodable"}, Trouble},

@@ -245,6 +245,25 @@ func (codec) Open(_ context.Context, e application.Event) (application.Notice, e
 	return application.Notice{MessageID: string(e.Data)}, nil
 }
 
+// away is a codec that cannot write, and mute one that cannot read either,
+// because what they need from elsewhere is not there yet.
+type away struct{ codec }
+type mute struct{ away }
+
+var errAway = &domain.Error{Op: "encode", Kind: domain.Unavailable, Code: application.CodeRegistryAway}
+
+func (away) Requested(application.Record, time.Time) (application.Event, error) {
+	return application.Event{}, errAway
+}
+
+func (away) Result(application.Record, time.Time) (application.Event, error) {
+	return application.Event{}, errAway
+}
+
+func (mute) Open(context.Context, application.Event) (application.Notice, error) {
+	return application.Notice{}, errAway
+}
+
 type noMeter struct{}
 
 func (noMeter) Add(application.Metric, float64, ...string)     {}

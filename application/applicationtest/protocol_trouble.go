@@ -40,6 +40,43 @@ func troubleCases() map[string]func(*testing.T, *chain) {
 				t.Error("the volume was deleted after an error that may pass")
 			}
 		},
+		"a codec that cannot write yet costs no attempt": func(t *testing.T, c *chain) {
+			ready := c.submit.Codec
+			c.submit.Codec, c.provision.Codec, c.notify.Codec = away{}, away{}, away{}
+			if _, err := c.submit.Submit(t.Context(), ada, machineDraft("m"), c.stores.Clock.Now()); domain.CodeOf(err) != application.CodeRegistryAway {
+				t.Errorf("submit: got %v, want registry-away", err)
+			}
+			c.submit.Codec = ready
+			m := c.post(machineDraft("m")) // nothing was admitted
+			if m.Repeated {
+				t.Error("a request was admitted whose event could not be written")
+			}
+			for range 2 * c.provision.MaxAttempts {
+				if err := c.wake(m.Request.MessageID); application.VerdictOf(err) != application.NotReady {
+					t.Errorf("a delivery: got %v, want not ready", err)
+				}
+				c.stores.Clock.Advance(time.Second)
+			}
+			if !c.hypervisor.Has(m.Resource.UID) || c.record(m.Request.MessageID).Request.Goal != domain.ToTarget {
+				t.Error("a machine that runs was given up, want it to wait for its result to be written")
+			}
+			c.provision.Codec, c.notify.Codec = ready, ready
+			c.settle(m.Request.MessageID)
+			c.sound(m.Request.MessageID, domain.Completed)
+		},
+		"an event that cannot be read yet is not buried": func(t *testing.T, c *chain) {
+			m := c.post(machineDraft("m"))
+			ready := c.provision.Codec
+			c.provision.Codec, c.notify.Codec = mute{}, mute{}
+			for name, deliver := range map[string]func(string) error{"provision": c.wake, "notify": c.announce} {
+				if err := deliver(m.Request.MessageID); application.VerdictOf(err) != application.NotReady {
+					t.Errorf("%s: got %v, want not ready", name, err)
+				}
+			}
+			c.provision.Codec, c.notify.Codec = ready, ready
+			c.settle(m.Request.MessageID)
+			c.sound(m.Request.MessageID, domain.Completed)
+		},
 		"a passed deadline is undone": func(t *testing.T, c *chain) {
 			m := c.post(machineDraft("m"))
 			c.hypervisor.Wait = 1 << 20
