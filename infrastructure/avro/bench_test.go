@@ -2,6 +2,7 @@ package avro
 
 import (
 	"encoding/json"
+	"net/url"
 	"testing"
 
 	"kbnt.dev/virtualization/eventing"
@@ -73,6 +74,39 @@ func BenchmarkOpen(b *testing.B) {
 		for b.Loop() {
 			var n struct{ MessageID, MessageType string }
 			if err := json.Unmarshal(plain, &n); err != nil || checksum(plain) != want {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkConfluent is the same with a schema registry whose ids are known.
+func BenchmarkConfluent(b *testing.B) {
+	c := New(Options{Registry: RegistryOptions{URL: &url.URL{Scheme: "http", Host: "registry.example"}}})
+	schemas, err := c.schemas()
+	if err != nil {
+		b.Fatal(err)
+	}
+	c.registry.ids.keep(eventing.SchemaMessage, 1)
+	c.registry.writers.keep(sighting{1, eventing.SchemaMessage}, read{writer: schemas.writers[fingerprint(schemas.newest[eventing.SchemaMessage])]})
+	r := machineRecord()
+	e, err := c.Requested(r, accepted)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("open", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := c.Open(b.Context(), e); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(len(e.Data)), "wire-B")
+	})
+	b.Run("requested", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := c.Requested(r, accepted); err != nil {
 				b.Fatal(err)
 			}
 		}

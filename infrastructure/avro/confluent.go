@@ -127,8 +127,8 @@ func (c *Codec) writer(ctx context.Context, schemas *catalogue, data []byte, nam
 	if len(data) == 0 || data[0] != confluentMagic {
 		return schemas.single(data, name)
 	}
-	if len(data) < confluentHeader {
-		return writer{}, nil, fmt.Errorf("%d bytes are too few for the id of a schema", len(data))
+	if len(data) <= confluentHeader { // none of our records is empty
+		return writer{}, nil, fmt.Errorf("%d bytes are too few for the id of a schema and a record", len(data))
 	}
 	id, body := binary.BigEndian.Uint32(data[1:]), data[confluentHeader:]
 	if id == 0 || id > math.MaxInt32 {

@@ -139,7 +139,7 @@ func TestOpenByID(t *testing.T) {
 		"id 0":             {"ids begin with 1", eventing.TypeRequested, data(0, body), "", "undecodable", false},
 		"negative id":      {"ids have 31 bits", eventing.TypeRequested, data(1<<31, body), "", "undecodable", false},
 		"cut off":          {"the record ends early", eventing.TypeRequested, message.Data[:len(message.Data)-1], "", "undecodable", false},
-		"header only":      {"no record", eventing.TypeRequested, data(1), "", "undecodable", false},
+		"header only":      {"no record, so nobody is asked", eventing.TypeRequested, data(998), "", "undecodable", false},
 		"half a header":    {"too short for an id", eventing.TypeRequested, message.Data[:3], "", "undecodable", false},
 		"trailing byte":    {"a record and nothing else", eventing.TypeRequested, data(1, body, []byte{0}), "", "undecodable", false},
 		"8 bytes of an id": {"the old format of Apicurio is not ours", eventing.TypeRequested, data(0, []byte{0, 0, 0, 1}, body), "", "undecodable", false},
@@ -165,7 +165,7 @@ func TestOpenByID(t *testing.T) {
 				t.Errorf("%s: decoded %v, %v", name, decoded["correlationId"], err)
 			}
 		}
-		if _, err := New(Options{}).Open(t.Context(), e); len(test.data) >= confluentHeader && test.code != "undecodable" && !isAway(err) {
+		if _, err := New(Options{}).Open(t.Context(), e); test.code != "undecodable" && !isAway(err) {
 			t.Errorf("%s, without a registry: got %v, want away: the mistake is ours", name, err)
 		}
 	}
