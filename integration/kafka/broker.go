@@ -95,13 +95,24 @@ func (b *Broker) Kill() error {
 	return nil
 }
 
-// Restart starts it again at the same address, on the same data, and returns
-// when it answers. One that runs is stopped in order before.
-func (b *Broker) Restart(ctx context.Context) error {
+// Stop ends it in order, as an update does, and returns when it is gone. One
+// that is not gone when ctx ends is killed, and that is an error.
+func (b *Broker) Stop(ctx context.Context) error {
 	if !b.Own() {
 		return ErrForeign
 	}
-	if err := b.stop(ctx); err != nil {
+	if b.node == nil {
+		return nil
+	}
+	node := b.node
+	b.node = nil
+	return node.Stop(ctx)
+}
+
+// Restart starts it again at the same address, on the same data, and returns
+// when it answers. One that runs is stopped before.
+func (b *Broker) Restart(ctx context.Context) error {
+	if err := b.Stop(ctx); err != nil {
 		return err
 	}
 	return b.run(ctx)
@@ -113,15 +124,6 @@ func (b *Broker) Close() error {
 		return nil
 	}
 	return errors.Join(b.Kill(), os.RemoveAll(b.dir))
-}
-
-func (b *Broker) stop(ctx context.Context) error {
-	if b.node == nil {
-		return nil
-	}
-	node := b.node
-	b.node = nil
-	return node.Stop(ctx)
 }
 
 func (b *Broker) run(ctx context.Context) (err error) {

@@ -88,6 +88,9 @@ func TestForeign(t *testing.T) {
 	if err := b.Kill(); !errors.Is(err, ErrForeign) {
 		t.Errorf("Kill: %v, want ErrForeign", err)
 	}
+	if err := b.Stop(t.Context()); !errors.Is(err, ErrForeign) {
+		t.Errorf("Stop: %v, want ErrForeign", err)
+	}
 	if err := b.Restart(t.Context()); !errors.Is(err, ErrForeign) {
 		t.Errorf("Restart: %v, want ErrForeign", err)
 	}
