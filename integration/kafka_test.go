@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -41,10 +40,7 @@ func TestPlatform(t *testing.T) {
 			p.stop(t)
 		})
 		t.Run("local", func(t *testing.T) { testLocal(t, brokers) })
-		t.Run("restarted", func(t *testing.T) { survives(t, program, broker, broker.Stop) })
-		t.Run("crashed", func(t *testing.T) {
-			survives(t, program, broker, func(context.Context) error { return broker.Kill() })
-		})
+		t.Run("outages", func(t *testing.T) { outages(t, program, broker) })
 	})
 }
 

@@ -5,6 +5,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -14,18 +15,30 @@ import (
 	"kbnt.dev/virtualization/integration/kafka"
 )
 
-// survives takes Kafka away while 25 requests are in all stages, posts 25 more
-// meanwhile, and brings it back. All 50 complete, with one event id each: the
-// same event may be in the topic twice, two events about one request may not.
-func survives(t *testing.T, program string, broker *kafka.Broker, takeAway func(context.Context) error) {
+// outages are those that a Kafka may have in the life of one platform: an update
+// and a crash. It is one platform, because the next one on these topics, with a
+// store of its own, would be handed what this one left in them.
+func outages(t *testing.T, program string, broker *kafka.Broker) {
 	if !broker.Own() {
 		t.Skip("the Kafka of KAFKA_BROKERS is not ours to stop; unset it to run this")
 	}
-	ctx := within(t, 2*time.Minute)
 	p := start(t, program, strings.Join(broker.Addresses(), ","), "KBNT_SPEED=10") // slow enough to be in the middle of
-	run := fmt.Sprintf("%s-%d", t.Name(), time.Now().UnixNano())                   // no request id of another run on these topics
-	run = strings.ReplaceAll(run, "/", "-")
+	t.Run("restarted", func(t *testing.T) { survives(t, p, broker, broker.Stop) })
+	t.Run("crashed", func(t *testing.T) {
+		survives(t, p, broker, func(context.Context) error { return broker.Kill() })
+	})
+	p.stop(t)
+}
 
+// survives takes Kafka away while 25 requests are in all stages, posts 25 more
+// meanwhile, and brings it back. All 50 complete, with one event id each: the
+// same event may be in the topic twice, two events about one request may not.
+//
+// It takes half a minute: the sources join their groups anew, and Kafka first
+// waits ten seconds for the members that they were.
+func survives(t *testing.T, p *platform, broker *kafka.Broker, takeAway func(context.Context) error) {
+	ctx := within(t, 2*time.Minute)
+	run := fmt.Sprintf("%s-%d", path.Base(t.Name()), time.Now().UnixNano()) // no request of an earlier run
 	before := postAll(t, ctx, p, run+"-before", 25)
 	if r, err := p.follow(ctx, before[0]); err != nil || r.Status != "COMPLETED" {
 		t.Fatalf("the first request is %s, %v; want COMPLETED\n%s", r.Status, err, p.Said())
@@ -51,7 +64,6 @@ func survives(t *testing.T, program string, broker *kafka.Broker, takeAway func(
 		of[r.RequestID] = ""
 	}
 	t.Logf("all 50 were complete %s after Kafka was back", time.Since(back).Round(time.Millisecond))
-	p.stop(t)
 
 	repeated := 0
 	for _, r := range records(t, broker.Addresses()[0], eventing.TopicEvents) {
