@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	fnhttp "knative.dev/func-go/http"
 
@@ -52,19 +53,25 @@ func open() (Function, error) {
 		if err != nil {
 			return nil, err
 		}
-		return intake.Open(c, start(&c, c.Log))
+		log := start(&c, c.Log)
+		f, err := intake.Open(c, log)
+		return instance{f, log}, err
 	case config.RoleProvision:
 		c, err := config.ReadProvision()
 		if err != nil {
 			return nil, err
 		}
-		return provision.Open(c, start(&c, c.Log))
+		log := start(&c, c.Log)
+		f, err := provision.Open(c, log)
+		return instance{f, log}, err
 	default:
 		c, err := config.ReadNotify()
 		if err != nil {
 			return nil, err
 		}
-		return notify.Open(c, start(&c, c.Log))
+		log := start(&c, c.Log)
+		f, err := notify.Open(c, log)
+		return instance{f, log}, err
 	}
 }
 
@@ -78,4 +85,24 @@ func start(settings slog.LogValuer, l config.ClusterLog) *slog.Logger {
 		log.Warn("nothing reads these variables", "variables", strange)
 	}
 	return log
+}
+
+// instance is a function that ends in time.
+type instance struct {
+	Function
+	log *slog.Logger
+}
+
+// Stop ends the function, or gives up on it when ctx ends: a store that does not
+// answer must not keep the process from exiting.
+func (i instance) Stop(ctx context.Context) error {
+	began, stopped := time.Now(), make(chan error, 1)
+	go func() { stopped <- i.Function.Stop(ctx) }()
+	select {
+	case err := <-stopped:
+		i.log.Info("stop", "seconds", time.Since(began).Seconds())
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the function did not stop within %s", time.Since(began).Round(time.Second))
+	}
 }

@@ -3,8 +3,6 @@ package image
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -122,19 +120,17 @@ func (p *process) terminate(t testing.TB) {
 // await asks until the answer has that status, and returns its body.
 func (p *process) await(t testing.TB, path string, status int, every time.Duration) string {
 	t.Helper()
-	last := errors.New("not asked")
 	deadline := time.After(time.Minute)
 	for {
 		got, body, err := ask(t.Context(), http.MethodGet, p.url+path, "", nil)
 		if err == nil && got == status {
 			return body
 		}
-		last = fmt.Errorf("%d %s %w", got, body, errors.Join(err))
 		select {
 		case <-p.ended:
 			t.Fatalf("the process ended; it said:\n%s", p.stderr.String())
 		case <-deadline:
-			t.Fatalf("GET %s: %v, want %d; the process said:\n%s", path, last, status, p.stderr.String())
+			t.Fatalf("GET %s: %d %s %v, want %d; the process said:\n%s", path, got, body, err, status, p.stderr.String())
 		case <-time.After(every):
 		}
 	}
