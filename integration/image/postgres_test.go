@@ -133,6 +133,50 @@ func TestNothingIsLostWhenInstancesEnd(t *testing.T) {
 	}
 }
 
+// An instance that is killed between its commit and the sink's acknowledgement
+// takes the event with it; the sweep of provision sends it, to the topic of intake.
+func TestNothingIsLostWhenAnInstanceIsKilled(t *testing.T) {
+	t.Parallel()
+	database := server(t, os.Getenv("DATABASE_URL")).Schema(t)
+	program := build(t)
+	url, events := sinks(t)
+
+	intake := start(t, program, environment("intake", database, url))
+	intake.await(t, "/health/readiness", http.StatusOK, 5*time.Millisecond)
+	hungUp := make(chan error, 1)
+	go func() {
+		_, _, err := ask(t.Context(), http.MethodPost, intake.url+"/api/v1/virtualize", `{"type":"ALLOCATE_STORAGE","specifications":{"size":500,"type":"SSD"}}`,
+			map[string]string{"Content-Type": "application/json"})
+		hungUp <- err
+	}()
+	lost := <-events
+	if err := intake.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-hungUp; err == nil {
+		t.Fatal("the client has an answer, want none: the instance was killed before the sink acknowledged")
+	}
+
+	provision := start(t, program, environment("provision", database, url))
+	provision.await(t, "/health/readiness", http.StatusOK, 5*time.Millisecond)
+	tick := map[string]string{"Content-Type": "application/json", "Ce-Specversion": "1.0", "Ce-Id": "tick", "Ce-Type": "dev.knative.sources.ping", "Ce-Source": "/ping"}
+	deadline := time.After(time.Minute)
+	for {
+		go ask(t.Context(), http.MethodPost, provision.url, "{}", tick) // it ends when the sink has acknowledged
+		select {
+		case e := <-events:
+			e.acknowledge()
+			if e.path != lost.path || e.body != lost.body || e.header["Ce-Id"] != lost.header["Ce-Id"] || e.header["Ce-Checksum"] != lost.header["Ce-Checksum"] {
+				t.Errorf("sent again: %v to %s, want the same event as before: %v to %s", e.header, e.path, lost.header, lost.path)
+			}
+			return
+		case <-time.After(time.Second): // an event may be in flight for 5 s before it counts as lost
+		case <-deadline:
+			t.Fatalf("the event was not sent again; provision said:\n%s", provision.stderr.String())
+		}
+	}
+}
+
 // refuses waits until a process takes no connections any more.
 func refuses(t *testing.T, p *process) {
 	t.Helper()
