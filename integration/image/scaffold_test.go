@@ -2,6 +2,9 @@ package image
 
 import (
 	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"maps"
 	"os"
 	"os/exec"
@@ -36,6 +39,31 @@ func TestGoModHasThePinsOfFunc(t *testing.T) {
 		if want := pins()[name]; version != want {
 			t.Errorf("%s is %s in go.mod, and func puts %s into the image: go get %s@%s", name, version, want, name, want)
 		}
+	}
+}
+
+// func looks into the files of the root and nowhere else, and refuses a function
+// that has both New and Handle, or neither.
+func TestRootIsAnInstancedFunction(t *testing.T) {
+	t.Parallel()
+	names, err := filepath.Glob(filepath.Join(root(t), "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	for _, name := range names {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil {
+				found[f.Name.Name]++
+			}
+		}
+	}
+	if found["New"] != 1 || found["Handle"] != 0 {
+		t.Errorf("the root has %d functions New and %d functions Handle, want one New alone: tests count, too", found["New"], found["Handle"])
 	}
 }
 
