@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -22,10 +23,30 @@ type Process struct {
 	DatabaseURL DatabaseURL `envconfig:"DATABASE_URL" required:"true" desc:"PostgreSQL: postgres://user:password@host:5432/database?sslmode=verify-full; from a Secret, shown without its password"`
 	Connections int         `default:"4" min:"1" max:"100" desc:"most connections of one instance to PostgreSQL; more are slower, not faster"`
 
+	SchemaRegistryURL      URL    `envconfig:"SCHEMA_REGISTRY_URL" desc:"a schema registry that speaks Confluent's REST API; without one events carry their schema's fingerprint instead of its id"`
+	SchemaRegistryUser     Name   `envconfig:"SCHEMA_REGISTRY_USER" desc:"whom the schema registry knows us as, if it asks"`
+	SchemaRegistryPassword Secret `envconfig:"SCHEMA_REGISTRY_PASSWORD" desc:"of that user; from a Secret"`
+
 	DeadLetterURL URL           `required:"true" desc:"where dead letters go: the KafkaSink of virtualization-dead-letters"`
 	SendFor       time.Duration `default:"2s" min:"1ms" max:"20s" desc:"longest wait for a sink; what was not taken by then is sent later. In intake also the longest a client waits for it"`
 
 	Log ClusterLog
+}
+
+// SchemaRegistry is the address of the schema registry with its credentials, nil
+// without one.
+func (p Process) SchemaRegistry() *url.URL {
+	if p.SchemaRegistryURL == "" {
+		return nil
+	}
+	u, err := url.Parse(string(p.SchemaRegistryURL))
+	if err != nil {
+		return nil // it was parsed when it was read
+	}
+	if p.SchemaRegistryUser != "" {
+		u.User = url.UserPassword(string(p.SchemaRegistryUser), string(p.SchemaRegistryPassword))
+	}
+	return u
 }
 
 // Intake is what the function intake is told.

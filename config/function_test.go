@@ -216,3 +216,17 @@ func TestFunctionSettingsAreLoggedWithoutSecrets(t *testing.T) {
 		t.Errorf("logged a password: %s", b.String())
 	}
 }
+
+func TestProcess_SchemaRegistry(t *testing.T) {
+	t.Parallel()
+	if u := (Process{}).SchemaRegistry(); u != nil {
+		t.Errorf("without a registry: got %v, want nil", u)
+	}
+	p := Process{SchemaRegistryURL: "https://registry.example:8081", SchemaRegistryUser: "kbnt", SchemaRegistryPassword: "s3cret"}
+	if got, want := p.SchemaRegistry().String(), "https://kbnt:s3cret@registry.example:8081"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if shown := fmt.Sprintf("%v %+v %#v", p.SchemaRegistryPassword, p, p); strings.Contains(shown, "s3cret") {
+		t.Errorf("the password is shown: %s", shown)
+	}
+}

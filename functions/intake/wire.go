@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,11 +44,12 @@ func Open(c config.Intake, log *slog.Logger) (*Function, error) {
 	if err := errors.Join(registry.Register(world), prometheus.RegisterRuntime(registry)); err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
+	codec := avro.New(avro.Options{Version: string(c.Version), Registry: avro.RegistryOptions{URL: c.SchemaRegistry()}})
 	u := application.New("intake", application.Ports{
-		Database: store, Codec: avro.New(avro.Options{Version: string(c.Version)}), Sender: sender, Meter: meter, Clock: time.Now, Log: log,
+		Database: store, Codec: codec, Sender: sender, Meter: meter, Clock: time.Now, Log: log,
 		Permissions: application.Roles{}, Policies: application.Baseline{},
 	}, application.Tunables{Offer: Offer(c.Offer), SendFor: c.SendFor, Poll: c.Poll})
-	ready := probe.New(probe.Options{Name: "the store", Look: store.Ping, First: meter.ColdStart, Log: log})
+	ready := probe.New(probe.Options{Name: "the store or the schema registry", Look: probe.All(store.Ping, func(ctx context.Context) error { return codec.Prepare(ctx) }), First: meter.ColdStart, Log: log})
 	return New(Ports{
 		Submit: u.Submit, Track: u.Track, Cancel: u.Cancel, Resume: u.Resume, Records: store, Graveyard: store,
 		Meter: meter, Metrics: meter.Handler(), Identify: Everybody(string(c.DevUser), string(c.DevTenant)), Ready: ready.Ready,

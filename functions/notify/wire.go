@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -41,10 +42,11 @@ func Open(c config.Notify, log *slog.Logger) (*Function, error) {
 	if err := prometheus.RegisterRuntime(registry); err != nil {
 		return nil, err
 	}
+	codec := avro.New(avro.Options{Version: string(c.Version), Registry: avro.RegistryOptions{URL: c.SchemaRegistry()}})
 	u := application.New("notify", application.Ports{
-		Database: store, Codec: avro.New(avro.Options{Version: string(c.Version)}), Sender: sender, Meter: meter, Clock: time.Now, Log: log,
+		Database: store, Codec: codec, Sender: sender, Meter: meter, Clock: time.Now, Log: log,
 	}, application.Tunables{SendFor: c.SendFor})
-	ready := probe.New(probe.Options{Name: "the store", Look: store.Ping, First: meter.ColdStart, Log: log})
+	ready := probe.New(probe.Options{Name: "the store or the schema registry", Look: probe.All(store.Ping, func(ctx context.Context) error { return codec.Prepare(ctx) }), First: meter.ColdStart, Log: log})
 	return New(Ports{
 		Notify: u.Notify, Relay: u.Relay, Metrics: meter.Handler(), Ready: ready.Ready, Close: store.Close, Log: log,
 		Patience: c.DeliveryTime, Unsent: u.Unsent,

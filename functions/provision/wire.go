@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -49,14 +50,15 @@ func Open(c config.Provision, log *slog.Logger) (*Function, error) {
 	if err != nil {
 		return nil, err
 	}
+	codec := avro.New(avro.Options{Version: string(c.Version), Registry: avro.RegistryOptions{URL: c.SchemaRegistry()}})
 	u := application.New("provision", application.Ports{
-		Database: store, Codec: avro.New(avro.Options{Version: string(c.Version)}), Sender: sender, Meter: meter, Clock: time.Now, Log: log,
+		Database: store, Codec: codec, Sender: sender, Meter: meter, Clock: time.Now, Log: log,
 		Hypervisor: hypervisor, Orphans: meter.Orphans, Holder: uuid.NewString,
 	}, application.Tunables{
 		Region: string(c.Region), SendFor: c.SendFor, Budget: c.DeliveryTime, Patience: c.Patience, Poll: c.Poll,
 		MaxAttempts: c.MaxAttempts, Reap: c.ReapOrphans,
 	})
-	ready := probe.New(probe.Options{Name: "the store", Look: store.Ping, First: meter.ColdStart, Log: log})
+	ready := probe.New(probe.Options{Name: "the store or the schema registry", Look: probe.All(store.Ping, func(ctx context.Context) error { return codec.Prepare(ctx) }), First: meter.ColdStart, Log: log})
 	return New(Ports{
 		Provision: u.Provision, Sweep: u.Sweep, Relay: u.Relay, Metrics: meter.Handler(), Ready: ready.Ready, Close: store.Close, Log: log,
 		Patience: c.DeliveryTime + u.Unsent, Unsent: u.Unsent,

@@ -54,6 +54,18 @@ type Options struct {
 	Log      *slog.Logger  // nil: slog.Default
 }
 
+// All is a look at several things, one after the other, until one is away.
+func All(looks ...func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		for _, look := range looks {
+			if err := look(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 // Probe remembers what it saw last. It is safe for concurrent use.
 type Probe struct {
 	Options
