@@ -16,7 +16,12 @@ type tenancy struct {
 
 // Admit implements [application.Store].
 func (s *Store) Admit(ctx context.Context, scope application.AdmitScope, decide func(*application.Tenancy) error) error {
-	return s.admissions.transact(ctx, "Admit", hash(scope.Tenant), scope, func(t *tenancy) (choice, error) {
+	return s.admissions.transact(ctx, "Admit", hash(scope.Tenant), scope, admitting(decide))
+}
+
+// admitting is a decision with what it means for the store.
+func admitting(decide func(*application.Tenancy) error) func(*tenancy) (choice, error) {
+	return func(t *tenancy) (choice, error) {
 		now, target := t.Now, ""
 		if t.Target != nil {
 			target = t.Target.UID
@@ -31,8 +36,8 @@ func (s *Store) Admit(ctx context.Context, scope application.AdmitScope, decide 
 		case !a.New && a.Resource.UID != target:
 			return choice{}, refuse("Admit", domain.Conflict, "the resource "+a.Resource.UID+" is not the one that was looked at")
 		}
-		return choice{writes: admission(a, t.seq, now), effect: effectOf(a, now)}, nil
-	})
+		return choice{writes: admission(a, t.seq, now), effect: effectOf(a)}, nil
+	}
 }
 
 // admission is what an admission adds to the store, as rows.
@@ -65,7 +70,7 @@ type admitted struct {
 	networkItself     *domain.Resource // when it is one
 }
 
-func effectOf(a *application.Admission, now time.Time) admitted {
+func effectOf(a *application.Admission) admitted {
 	r, v := a.Request, a.Resource
 	e := admitted{tenant: v.Tenant, requestID: r.ID, uid: v.UID, virtualID: v.VirtualID, name: v.ClientName, network: v.NetworkUID,
 		machineOf: -1, lane: r.Priority, unfinished: r.Unfinished()}

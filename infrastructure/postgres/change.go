@@ -20,7 +20,12 @@ type work struct {
 
 // Change implements [application.Store].
 func (s *Store) Change(ctx context.Context, scope application.Scope, change func(*application.Work) error) error {
-	return s.changes.transact(ctx, "Change", lane(scope), scope, func(w *work) (choice, error) {
+	return s.changes.transact(ctx, "Change", lane(scope), scope, changing(scope, change))
+}
+
+// changing is a change with what it means for the store.
+func changing(scope application.Scope, change func(*application.Work) error) func(*work) (choice, error) {
+	return func(w *work) (choice, error) {
 		now, message, uid := w.Now, w.Request.MessageID, w.Resource.UID
 		if err := change(&w.Work); err != nil {
 			return choice{}, err
@@ -36,7 +41,7 @@ func (s *Store) Change(ctx context.Context, scope application.Scope, change func
 			e.freed, e.until = true, now.Add(w.Additions.CoolDown)
 		}
 		return choice{writes: w.writes(scope.Arrival, now), effect: e}, nil
-	})
+	}
 }
 
 // lane tells which changes had better not run side by side: those of one request,

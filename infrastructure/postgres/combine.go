@@ -88,7 +88,7 @@ func (c *combiner[S, V]) transact(ctx context.Context, op string, key uint32, sc
 	if ctx.Err() != nil {
 		return tooLate(op, ctx, "the store was not asked")
 	}
-	j := &job[S, V]{scope: scope, turn: make(chan *V, 1), choice: make(chan choice, 1), done: make(chan error, 1)}
+	j := newJob[S, V](scope)
 	select {
 	case c.lanes[key%uint32(len(c.lanes))] <- j:
 	case <-c.closing:
@@ -96,6 +96,15 @@ func (c *combiner[S, V]) transact(ctx context.Context, op string, key uint32, sc
 	case <-ctx.Done():
 		return tooLate(op, ctx, "the store was not free in time")
 	}
+	return j.wait(ctx, op, decide)
+}
+
+func newJob[S, V any](scope S) *job[S, V] {
+	return &job[S, V]{scope: scope, turn: make(chan *V, 1), choice: make(chan choice, 1), done: make(chan error, 1)}
+}
+
+// wait is the caller's side of a job that a lane has taken.
+func (j *job[S, V]) wait(ctx context.Context, op string, decide func(*V) (choice, error)) error {
 	var refused error
 	late := "the store was not free in time"
 	for {

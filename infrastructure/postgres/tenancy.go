@@ -154,8 +154,10 @@ const (
 		LEFT JOIN LATERAL (SELECT sum(unfinished)::bigint AS unfinished FROM flights WHERE tenant = x.id) f ON true
 		LEFT JOIN LATERAL (SELECT machines FROM days WHERE tenant = x.id AND day = day(clock.now)) d ON true`
 	lanesQuery = "SELECT priority, sum(unfinished)::bigint FROM lanes GROUP BY priority"
-	takenQuery = `SELECT v.virtual_id FROM unnest($1::text[]) AS x(prefix)
-		CROSS JOIN LATERAL (SELECT virtual_id FROM resources WHERE virtual_id >= x.prefix AND virtual_id < x.prefix || U&'\+10FFFF') v`
+	// With a limit it is a look into the index for each prefix. More names than that
+	// would need a collision of as many hashes.
+	takenQuery = `SELECT v.virtual_id FROM unnest($1::text[]) AS x(prefix) CROSS JOIN LATERAL (SELECT virtual_id FROM resources
+		WHERE virtual_id >= x.prefix AND virtual_id < x.prefix || U&'\+10FFFF' ORDER BY virtual_id LIMIT 1000) v`
 
 	existingIDs = "SELECT r.seq FROM unnest($1::text[], $2::text[]) AS x(tenant, id) JOIN requests r ON r.tenant = x.tenant AND r.id = x.id"
 	targetUIDs  = `ARRAY(SELECT v.uid FROM unnest($1::text[], $2::text[]) AS x(tenant, id) JOIN resources v ON v.virtual_id = x.id AND v.tenant = x.tenant WHERE v.live

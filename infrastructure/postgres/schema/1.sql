@@ -2,8 +2,8 @@
 -- millionths of a dollar per hour. Columns are what is queried or read by people; what
 -- nothing looks into is JSON, kept as it was written. Ids sort by their bytes.
 --
--- Foreign keys are left out but for one: rows of the other tables are only ever
--- written beside their request, and checking that costs as much as writing them.
+-- Foreign keys are left out: rows of the other tables are only ever written beside
+-- their request, and checking that costs as much as writing them.
 
 -- One row per tenant and per pool, to be locked.
 CREATE TABLE tenants (id   text COLLATE "C" PRIMARY KEY);
@@ -67,7 +67,7 @@ CREATE TABLE requests (
     labels         json,
     spec           json        NOT NULL,
     decision       json,
-    resource_uid   text COLLATE "C" NOT NULL REFERENCES resources (uid),
+    resource_uid   text COLLATE "C" NOT NULL,
     from_state     text        NOT NULL,
     to_state       text        NOT NULL,
     queue_position bigint      NOT NULL,
