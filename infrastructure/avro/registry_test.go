@@ -114,8 +114,8 @@ func TestTroubleWithTheRegistry(t *testing.T) {
 		"id no number":     {"an id of another API", answer(200, `{"id":"7","schema":7}`), "read the answer"},
 		"huge":             {"an answer is bounded", answer(200, `{"id":1,"schema":"`+strings.Repeat("x", maxAnswer)+`"}`), "bytes"},
 		"huge refusal":     {"what is told of it is bounded", answer(500, strings.Repeat("x", maxAnswer)), "500"},
-		"moved":            {"a POST that is led elsewhere may become a GET", http.RedirectHandler(followed.URL, 302).ServeHTTP, "302"},
-		"moved, with body": {"credentials are for one place", http.RedirectHandler(followed.URL, 307).ServeHTTP, "307"},
+		"moved":            {"a POST that is led elsewhere may become a GET", http.RedirectHandler(followed.URL, http.StatusFound).ServeHTTP, "302"},
+		"moved, with body": {"credentials are for one place", http.RedirectHandler(followed.URL, http.StatusTemporaryRedirect).ServeHTTP, "307"},
 		"hangs up":         {"no answer at all", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
 		"hangs up half way": {"an answer in part", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
