@@ -49,6 +49,14 @@ func (p Process) SchemaRegistry() *url.URL {
 	return u
 }
 
+// Needs names what a function cannot work without.
+func (p Process) Needs() string {
+	if p.SchemaRegistryURL == "" {
+		return "the store"
+	}
+	return "the store or the schema registry"
+}
+
 // Intake is what the function intake is told.
 type Intake struct {
 	Process
