@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	fnhttp "knative.dev/func-go/http"
@@ -54,7 +56,7 @@ func open() (Function, error) {
 			return nil, err
 		}
 		log := start(&c, c.Log)
-		f, err := intake.Open(c, log)
+		f, err := intake.Open(c, log, leaving())
 		return instance{f, log}, err
 	case config.RoleProvision:
 		c, err := config.ReadProvision()
@@ -85,6 +87,14 @@ func start(settings slog.LogValuer, l config.ClusterLog) *slog.Logger {
 		log.Warn("nothing reads these variables", "variables", strange)
 	}
 	return log
+}
+
+// leaving is closed by the signals that make func's middleware wait for the
+// requests in progress, for 30 s at most. It tells functions only when that is over,
+// which is too late for a request that lasts until somebody ends it.
+func leaving() <-chan struct{} {
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // for as long as the process lives
+	return ctx.Done()
 }
 
 // instance is a function that ends in time.

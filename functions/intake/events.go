@@ -114,6 +114,8 @@ func (s *stream) run(ctx context.Context, id string) error {
 	}
 	for {
 		select {
+		case <-s.f.Leaving:
+			return nil // the client comes back by itself, and resumes
 		case <-silence.C:
 			if !s.put(": still here\n\n") {
 				return nil

@@ -155,6 +155,29 @@ func TestRequest_events(t *testing.T) {
 	}
 }
 
+// A stream would keep an instance that is told to end from ending.
+func TestRequest_leaving(t *testing.T) {
+	t.Parallel()
+	leaving := make(chan struct{})
+	b := newBench(t, setup{ports: func(p *intake.Ports) { p.Leaving = leaving }})
+	s := httptest.NewServer(http.HandlerFunc(b.f.Handle))
+	defer s.Close()
+	id := b.accept(volume)
+	lines, stop := b.stream(s, id, "")
+	defer stop()
+	for line := range lines { // to its end
+		if line == "id: 7" {
+			close(leaving)
+		}
+		if line == "event: end" {
+			t.Error("the stream says that the request has ended, want it to end in between")
+		}
+	}
+	if a := b.call(http.MethodGet, "/api/v1/requests/"+id, ""); a.status != http.StatusOK {
+		t.Errorf("another request while leaving: got %d, want 200", a.status)
+	}
+}
+
 // What waits and what follows is bounded: a wait over the bound is answered at
 // once, a stream is refused.
 func TestRequest_tooManyStreams(t *testing.T) {

@@ -45,6 +45,7 @@ type Ports struct {
 	Identify  func(*http.Request) (domain.Caller, error) // Unauthenticated: nobody knows who it is
 	Ready     func(context.Context) error                // nil: requests can be served
 
+	Leaving  <-chan struct{}   // closed when the instance is about to end: event streams end, their clients come back to another one; may be nil
 	Close    func() error      // closes what the ports hold open; nil: nothing
 	Log      *slog.Logger      // slog.Default when nil
 	Version  string            // of the software, shown in the header Server; may be empty

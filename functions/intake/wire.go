@@ -20,8 +20,9 @@ import (
 )
 
 // Open makes the function as the image runs it: on PostgreSQL, posting to sinks.
-// It connects to nothing; the first probe or request does.
-func Open(c config.Intake, log *slog.Logger) (*Function, error) {
+// It connects to nothing; the first probe or request does. leaving is closed when
+// the process is told to end.
+func Open(c config.Intake, log *slog.Logger, leaving <-chan struct{}) (*Function, error) {
 	store, err := postgres.New(postgres.Options{URL: string(c.DatabaseURL), Connections: c.Connections})
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
@@ -53,6 +54,6 @@ func Open(c config.Intake, log *slog.Logger) (*Function, error) {
 	return New(Ports{
 		Submit: u.Submit, Track: u.Track, Cancel: u.Cancel, Resume: u.Resume, Records: store, Graveyard: store,
 		Meter: meter, Metrics: meter.Handler(), Identify: Everybody(string(c.DevUser), string(c.DevTenant)), Ready: ready.Ready,
-		Close: store.Close, Log: log, Version: string(c.Version),
+		Leaving: leaving, Close: store.Close, Log: log, Version: string(c.Version),
 	}), nil
 }

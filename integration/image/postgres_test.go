@@ -3,6 +3,7 @@
 package image
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"io"
@@ -186,6 +187,37 @@ func refuses(t *testing.T, p *process) {
 			return
 		}
 		_ = c.Close() // it was taken, so the next one may be refused
+	}
+}
+
+// A client that follows a request must not keep an instance from ending, and can
+// follow it on another one.
+func TestAStreamEndsWithItsInstance(t *testing.T) {
+	t.Parallel()
+	database := server(t, os.Getenv("DATABASE_URL")).Schema(t)
+	p := start(t, build(t), environment("intake", database, "http://127.0.0.1:1"))
+	p.await(t, "/health/readiness", http.StatusOK, 5*time.Millisecond)
+	const request = `{"type":"ALLOCATE_STORAGE","specifications":{"size":500,"type":"SSD"},"metadata":{"requestId":"req-1"}}`
+	if status, got, err := ask(t.Context(), http.MethodPost, p.url+"/virtualize", request, map[string]string{"Content-Type": "application/json"}); status != http.StatusAccepted {
+		t.Fatalf("posted: %d %s %v, want 202", status, got, err)
+	}
+	stream, err := http.Get(p.url + "/api/v1/requests/req-1/events")
+	if err != nil || stream.StatusCode != http.StatusOK {
+		t.Fatalf("follow: %v %v", stream, err)
+	}
+	defer stream.Body.Close()
+	lines := bufio.NewReader(stream.Body)
+	for line := ""; line != "event: step\n"; {
+		if line, err = lines.ReadString('\n'); err != nil {
+			t.Fatalf("the stream ended before its first step: %v", err)
+		}
+	}
+	p.terminate(t)
+	if code := p.exit(t, 20*time.Second); code != 0 { // func's middleware waits for 30 s
+		t.Errorf("exit %d with a client that follows a request, want 0; it said:\n%s", code, p.stderr.String())
+	}
+	if heard, err := io.ReadAll(lines); err != nil || strings.Contains(string(heard), "event: end") {
+		t.Errorf("the client heard %q, %v, want the stream to end properly, and not to say that the request has", heard, err)
 	}
 }
 
