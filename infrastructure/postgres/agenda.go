@@ -10,14 +10,25 @@ import (
 	"kbnt.dev/virtualization/domain"
 )
 
+// "now" is a sub-select, so that it is read once and an index can be searched by it.
+const now = "(SELECT coalesce($1::timestamptz, clock_timestamp()))"
+
+var armedQuery = "SELECT " + outgoingColumns + `, coalesce(r.message_id, '') FROM outbox o LEFT JOIN requests r ON r.seq = o.request
+	WHERE o.armed_at <= ` + now + ` - $2::interval ORDER BY o.armed_at, o.event_id LIMIT $3`
+
+const (
+	overdueQuery = "SELECT message_id FROM requests WHERE turns_at < " + now + " ORDER BY turns_at, message_id LIMIT $2"
+	stalledQuery = `SELECT r.message_id FROM requests r JOIN resources v ON v.uid = r.resource_uid
+		WHERE r.status = 'PROCESSING' AND r.touched_at <= ` + now + ` - $2::interval AND (v.lease_until IS NULL OR v.lease_until <= ` + now + `)
+		ORDER BY r.touched_at, r.message_id LIMIT $3`
+)
+
 // Armed implements [application.Agenda].
 func (s *Store) Armed(ctx context.Context, longer time.Duration, limit int) (batch []application.Outgoing, err error) {
 	err = s.read(ctx, "Armed", func(ctx context.Context, p *pgxpool.Pool) error {
 		batch, err = all(ctx, p, func(scan scanner, o *application.Outgoing) error {
 			return scan(append(outgoingDest(o), &o.MessageID)...)
-		}, "SELECT "+outgoingColumns+`, coalesce(r.message_id, '') FROM outbox o LEFT JOIN requests r ON r.seq = o.request
-			WHERE o.armed_at <= coalesce($1::timestamptz, clock_timestamp()) - $2::interval ORDER BY o.armed_at, o.event_id LIMIT $3`,
-			s.instant(), longer, max(limit, 0))
+		}, armedQuery, s.instant(), longer, max(limit, 0))
 		return err
 	})
 	return batch, err
@@ -25,16 +36,12 @@ func (s *Store) Armed(ctx context.Context, longer time.Duration, limit int) (bat
 
 // Overdue implements [application.Agenda].
 func (s *Store) Overdue(ctx context.Context, limit int) ([]string, error) {
-	return s.find(ctx, "Overdue", `SELECT message_id FROM requests WHERE turns_at < coalesce($1::timestamptz, clock_timestamp())
-		ORDER BY turns_at, message_id LIMIT $2`, s.instant(), max(limit, 0))
+	return s.find(ctx, "Overdue", overdueQuery, s.instant(), max(limit, 0))
 }
 
 // Stalled implements [application.Agenda].
 func (s *Store) Stalled(ctx context.Context, untouched time.Duration, limit int) ([]string, error) {
-	return s.find(ctx, "Stalled", `SELECT r.message_id FROM requests r JOIN resources v ON v.uid = r.resource_uid
-		WHERE r.status = 'PROCESSING' AND r.touched_at <= coalesce($1::timestamptz, clock_timestamp()) - $2::interval
-			AND (v.lease_until IS NULL OR v.lease_until <= coalesce($1::timestamptz, clock_timestamp()))
-		ORDER BY r.touched_at, r.message_id LIMIT $3`, s.instant(), untouched, max(limit, 0))
+	return s.find(ctx, "Stalled", stalledQuery, s.instant(), untouched, max(limit, 0))
 }
 
 func (s *Store) find(ctx context.Context, op, query string, args ...any) (found []string, err error) {

@@ -42,7 +42,7 @@ func aloneChange(s *Store) changeFunc {
 	}
 }
 
-// benchStores opens a store on a new server, with one connection pool each.
+// benchStore opens a store in a schema of its own.
 func benchStore(b *testing.B, server *postgrestest.Server, connections int) *Store {
 	s, err := New(Options{URL: server.Schema(b), Connections: connections})
 	if err != nil {
@@ -52,7 +52,8 @@ func benchStore(b *testing.B, server *postgrestest.Server, connections int) *Sto
 	return s
 }
 
-func benchServer(b *testing.B) *postgrestest.Server {
+// benchServer starts a server for one test, or takes the one at DATABASE_URL.
+func benchServer(b testing.TB) *postgrestest.Server {
 	server, err := postgrestest.Use(os.Getenv("DATABASE_URL"))
 	if errors.Is(err, postgrestest.ErrMissing) {
 		b.Skip(err)
@@ -60,7 +61,11 @@ func benchServer(b *testing.B) *postgrestest.Server {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { server.Close() })
+	b.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			b.Error(err)
+		}
+	})
 	return server
 }
 

@@ -61,7 +61,7 @@ func (s *Store) DeadLetters(ctx context.Context, tenant string, limit int, curso
 	}
 	q.add(" ORDER BY at DESC, id DESC LIMIT ?", pageOf(limit))
 	err = s.read(ctx, "DeadLetters", func(ctx context.Context, p *pgxpool.Pool) error {
-		page, err = all(ctx, p, scanLetter, q.text.String(), q.args...)
+		page, err = all(ctx, p, scanLetter, q.text, q.args...)
 		return err
 	})
 	return page, err
@@ -89,9 +89,11 @@ func (s *Store) Resumed(ctx context.Context, id, requestID string) error {
 	return err
 }
 
+const mootQuery = `UPDATE dead_letters d SET state = 'MOOT' FROM requests r
+	WHERE d.state = 'OPEN' AND r.message_id = d.message_id AND r.status IN ('COMPLETED', 'CANCELLED')`
+
 // Moot implements [application.Graveyard].
 func (s *Store) Moot(ctx context.Context) (int, error) {
-	n, err := s.exec(ctx, "Moot", `UPDATE dead_letters d SET state = 'MOOT' FROM requests r
-		WHERE d.state = 'OPEN' AND r.message_id = d.message_id AND r.status IN ('COMPLETED', 'CANCELLED')`)
+	n, err := s.exec(ctx, "Moot", mootQuery)
 	return int(n), err
 }

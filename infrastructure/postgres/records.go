@@ -24,7 +24,7 @@ func pageOf(limit int) int {
 
 // query is a text with its parameters, put together piece by piece.
 type query struct {
-	text strings.Builder
+	text string
 	args []any
 }
 
@@ -34,20 +34,22 @@ func (q *query) add(piece string, args ...any) {
 		q.args = append(q.args, arg)
 		piece = strings.Replace(piece, "?", "$"+strconv.Itoa(len(q.args)), 1)
 	}
-	q.text.WriteString(piece)
+	q.text += piece
 }
+
+var recordQuery = storedQuery + "r.tenant = $1 AND r.id = $2"
 
 // Request implements [application.Records].
 func (s *Store) Request(ctx context.Context, tenant, id string) (application.Record, error) {
 	var record application.Record
 	found := false
 	err := s.snapshot(ctx, "Request", func(b *pgx.Batch) {
-		b.Queue(storedQuery+"r.tenant = $1 AND r.id = $2", tenant, id).Query(func(rows pgx.Rows) error {
+		b.Queue(recordQuery, tenant, id).Query(func(rows pgx.Rows) error {
 			return each(rows, scanStored, func(r *stored) {
 				found, record.Request, record.Resource = true, r.request, r.resource
 			})
 		})
-		b.Queue(stepsQuery+"SELECT seq FROM requests WHERE tenant = $1 AND id = $2)) ORDER BY n", tenant, id).Query(func(rows pgx.Rows) error {
+		b.Queue(workByName.steps, tenant, id).Query(func(rows pgx.Rows) error {
 			return each(rows, scanLine, func(l *line) { record.Steps = append(record.Steps, l.step) })
 		})
 	})
@@ -60,9 +62,9 @@ func (s *Store) Request(ctx context.Context, tenant, id string) (application.Rec
 	return record, nil
 }
 
-// Requests implements [application.Records].
-func (s *Store) Requests(ctx context.Context, tenant string, f application.RequestFilter) (page []domain.Request, err error) {
-	var q query
+// requestsQuery selects a page.
+func requestsQuery(tenant string, f application.RequestFilter) *query {
+	q := new(query)
 	q.add("SELECT "+requestColumns+" FROM requests r WHERE r.tenant = ?", tenant)
 	if f.Type != "" {
 		q.add(" AND r.type = ?", string(f.Type))
@@ -74,8 +76,14 @@ func (s *Store) Requests(ctx context.Context, tenant string, f application.Reque
 		q.add(" AND (r.accepted_at, r.message_id) < (SELECT accepted_at, message_id FROM requests WHERE message_id = ? AND tenant = ?)", f.Before, tenant)
 	}
 	q.add(" ORDER BY r.accepted_at DESC, r.message_id DESC LIMIT ?", pageOf(f.Limit))
+	return q
+}
+
+// Requests implements [application.Records].
+func (s *Store) Requests(ctx context.Context, tenant string, f application.RequestFilter) (page []domain.Request, err error) {
+	q := requestsQuery(tenant, f)
 	err = s.read(ctx, "Requests", func(ctx context.Context, p *pgxpool.Pool) error {
-		page, err = all(ctx, p, scanRequest, q.text.String(), q.args...)
+		page, err = all(ctx, p, scanRequest, q.text, q.args...)
 		return err
 	})
 	return page, err
@@ -94,9 +102,9 @@ func (s *Store) Resource(ctx context.Context, tenant, virtualID string) (r domai
 	return r, err
 }
 
-// Resources implements [application.Records].
-func (s *Store) Resources(ctx context.Context, tenant string, f application.ResourceFilter) (page []domain.Resource, err error) {
-	var q query
+// resourcesQuery selects a page.
+func resourcesQuery(tenant string, f application.ResourceFilter) *query {
+	q := new(query)
 	q.add("SELECT "+resourceColumns+" FROM resources v WHERE v.tenant = ?", tenant)
 	if !f.Gone {
 		q.add(" AND v.live")
@@ -108,8 +116,14 @@ func (s *Store) Resources(ctx context.Context, tenant string, f application.Reso
 		q.add(" AND (v.created_at, v.uid) < (SELECT created_at, uid FROM resources WHERE uid = ? AND tenant = ?)", f.Before, tenant)
 	}
 	q.add(" ORDER BY v.created_at DESC, v.uid DESC LIMIT ?", pageOf(f.Limit))
+	return q
+}
+
+// Resources implements [application.Records].
+func (s *Store) Resources(ctx context.Context, tenant string, f application.ResourceFilter) (page []domain.Resource, err error) {
+	q := resourcesQuery(tenant, f)
 	err = s.read(ctx, "Resources", func(ctx context.Context, p *pgxpool.Pool) error {
-		page, err = all(ctx, p, scanResource, q.text.String(), q.args...)
+		page, err = all(ctx, p, scanResource, q.text, q.args...)
 		return err
 	})
 	return page, err

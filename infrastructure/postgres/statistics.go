@@ -54,11 +54,14 @@ func (s *Store) Census(ctx context.Context) (application.Census, error) {
 	return c, nil
 }
 
+const durationsQuery = `SELECT decided_at - accepted_at FROM requests
+	WHERE type = $1 AND decided = 'COMPLETED' ORDER BY decided_at DESC, message_id DESC LIMIT $2`
+
 // Durations implements [application.Statistics].
 func (s *Store) Durations(ctx context.Context, t domain.RequestType, n int) (took []time.Duration, err error) {
 	err = s.read(ctx, "Durations", func(ctx context.Context, p *pgxpool.Pool) error {
 		took, err = all(ctx, p, func(scan scanner, d *time.Duration) error { return scan(d) },
-			"SELECT decided_at - accepted_at FROM requests WHERE type = $1 AND decided = 'COMPLETED' ORDER BY decided_at DESC, message_id DESC LIMIT $2",
+			durationsQuery,
 			string(t), max(n, 0))
 		return err
 	})

@@ -47,8 +47,8 @@ var texts = [statements]string{
 		WHERE c.resource = x.resource AND c.until IS NULL AND c.pool >= 'ip/' AND c.pool < 'ip0'`,
 	freeClaims: `DELETE FROM claims c USING unnest($1::text[]) AS x(resource) WHERE c.resource = x.resource AND c.until IS NULL`,
 	// Whose pools are not locked here may be claiming them just now.
-	forgetClaims: `DELETE FROM claims WHERE (pool, value) IN (SELECT pool, value FROM claims
-		WHERE until <= (SELECT min(now) FROM unnest($1::timestamptz[]) AS x(now)) LIMIT 1000 FOR UPDATE SKIP LOCKED)`,
+	forgetClaims: `DELETE FROM claims WHERE ctid = ANY(ARRAY(SELECT ctid FROM claims
+		WHERE until <= (SELECT min(now) FROM unnest($1::timestamptz[]) AS x(now)) LIMIT 1000 FOR UPDATE SKIP LOCKED))`,
 	addEvents: outboxColumns.insert("outbox", "ON CONFLICT DO NOTHING"),
 	moveEvents: `UPDATE outbox o SET armed_at = x.armed_at, acked_at = x.acked_at, sends = x.sends
 		FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::bigint[]) AS x(request, event_id, armed_at, acked_at, sends)
