@@ -18,8 +18,25 @@ import (
 	"kbnt.dev/virtualization/infrastructure/postgres/postgrestest"
 )
 
-// server is a PostgreSQL of the test's own, or the one at DATABASE_URL.
-func server(t *testing.T, address string) *postgrestest.Server {
+// TestOnPostgreSQL runs the image on a database, one schema for each test.
+func TestOnPostgreSQL(t *testing.T) {
+	t.Parallel()
+	server, program := open(t, os.Getenv("DATABASE_URL")), build(t)
+	for name, test := range map[string]func(*testing.T, string, *postgrestest.Server){
+		"nothing is lost when instances end":         nothingIsLostWhenInstancesEnd,
+		"nothing is lost when an instance is killed": nothingIsLostWhenAnInstanceIsKilled,
+		"a stream ends with its instance":            aStreamEndsWithItsInstance,
+		"ready when the store comes":                 readyWhenTheStoreComes,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, program, server)
+		})
+	}
+}
+
+// open is a PostgreSQL of the test's own, or the one at an address.
+func open(t *testing.T, address string) *postgrestest.Server {
 	t.Helper()
 	s, err := postgrestest.Use(address)
 	if errors.Is(err, postgrestest.ErrMissing) {
@@ -75,10 +92,8 @@ func sinks(t *testing.T) (url string, events <-chan posted) {
 
 // Every function is told to end while it works on something. It must answer that
 // first, and leave nothing behind: the request goes all the way all the same.
-func TestNothingIsLostWhenInstancesEnd(t *testing.T) {
-	t.Parallel()
-	database := server(t, os.Getenv("DATABASE_URL")).Schema(t)
-	program := build(t)
+func nothingIsLostWhenInstancesEnd(t *testing.T, program string, server *postgrestest.Server) {
+	database := server.Schema(t)
 	url, events := sinks(t)
 
 	const request = `{"type":"CREATE_VIRTUAL_MACHINE","specifications":{"cpu":4,"memory":"8GB","disk":"100GB SSD","network":"vlan-100"},"metadata":{"requestId":"req-abc123"}}`
@@ -136,10 +151,8 @@ func TestNothingIsLostWhenInstancesEnd(t *testing.T) {
 
 // An instance that is killed between its commit and the sink's acknowledgement
 // takes the event with it; the sweep of provision sends it, to the topic of intake.
-func TestNothingIsLostWhenAnInstanceIsKilled(t *testing.T) {
-	t.Parallel()
-	database := server(t, os.Getenv("DATABASE_URL")).Schema(t)
-	program := build(t)
+func nothingIsLostWhenAnInstanceIsKilled(t *testing.T, program string, server *postgrestest.Server) {
+	database := server.Schema(t)
 	url, events := sinks(t)
 
 	intake := start(t, program, environment("intake", database, url))
@@ -192,10 +205,9 @@ func refuses(t *testing.T, p *process) {
 
 // A client that follows a request must not keep an instance from ending, and can
 // follow it on another one.
-func TestAStreamEndsWithItsInstance(t *testing.T) {
-	t.Parallel()
-	database := server(t, os.Getenv("DATABASE_URL")).Schema(t)
-	p := start(t, build(t), environment("intake", database, "http://127.0.0.1:1"))
+func aStreamEndsWithItsInstance(t *testing.T, program string, server *postgrestest.Server) {
+	database := server.Schema(t)
+	p := start(t, program, environment("intake", database, "http://127.0.0.1:1"))
 	p.await(t, "/health/readiness", http.StatusOK, 5*time.Millisecond)
 	const request = `{"type":"ALLOCATE_STORAGE","specifications":{"size":500,"type":"SSD"},"metadata":{"requestId":"req-1"}}`
 	if status, got, err := ask(t.Context(), http.MethodPost, p.url+"/virtualize", request, map[string]string{"Content-Type": "application/json"}); status != http.StatusAccepted {
@@ -222,12 +234,10 @@ func TestAStreamEndsWithItsInstance(t *testing.T) {
 }
 
 // A function that was there before its store needs nobody to restart it.
-func TestReadyWhenTheStoreComes(t *testing.T) {
-	t.Parallel()
-	database := server(t, "")
-	program := build(t)
-	url := database.Schema(t)
-	if err := database.Stop(); err != nil {
+func readyWhenTheStoreComes(t *testing.T, program string, _ *postgrestest.Server) {
+	server := open(t, "") // one that may be stopped
+	url := server.Schema(t)
+	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	var waiting []*process
@@ -236,7 +246,7 @@ func TestReadyWhenTheStoreComes(t *testing.T) {
 		p.await(t, "/health/readiness", http.StatusInternalServerError, 5*time.Millisecond)
 		waiting = append(waiting, p)
 	}
-	if err := database.Start(); err != nil {
+	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range waiting {
