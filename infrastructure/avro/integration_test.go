@@ -3,8 +3,10 @@
 package avro
 
 import (
+	"errors"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 
 	"kbnt.dev/virtualization/application"
@@ -12,8 +14,9 @@ import (
 )
 
 // TestRealRegistry holds the client, and what the strict fake takes for granted,
-// against whatever registry SCHEMA_REGISTRY_URL names. It registers our schemas
-// under the subjects that they have in production, so give it one of its own.
+// against whatever registry SCHEMA_REGISTRY_URL names, with its compatibility at
+// BACKWARD, the default. It registers our schemas under the subjects that they
+// have in production, so give it one of its own.
 func TestRealRegistry(t *testing.T) {
 	address := os.Getenv("SCHEMA_REGISTRY_URL")
 	if address == "" {
@@ -57,4 +60,27 @@ func TestRealRegistry(t *testing.T) {
 	if _, err := reader.Open(t.Context(), requested); !isAway(err) {
 		t.Errorf("an id that nobody gave: got %v, want away", err)
 	}
+
+	t.Run("as the fake does", func(t *testing.T) {
+		const subject = "virtualization-integration-value"
+		text := mustNewest(t, "VirtualizationMessage").String()
+		shared, _ := first.registry.ids.peek("VirtualizationMessage")
+		if id, err := first.registry.id(t.Context(), subject, text); err != nil || id != shared {
+			t.Errorf("under another subject: got the id %d, %v, want %d", id, err, shared)
+		}
+		for name, test := range map[string]struct {
+			schema string
+			status int
+		}{
+			"a field without default":           {strings.Replace(text, `"fields": [`, `"fields": [{"name": "zone", "type": "string"},`, 1), 409},
+			"null is no default by itself":      {strings.Replace(text, `"fields": [`, `"fields": [{"name": "zone", "type": ["null", "string"]},`, 1), 409},
+			"a type that nobody has":            {`{"type": "record", "name": "R", "fields": [{"name": "f", "type": "nope"}]}`, 422},
+			"an int where old data has strings": {strings.Replace(text, `{"name": "messageType", "type": "string"`, `{"name": "messageType", "type": "int"`, 1), 409},
+		} {
+			_, err := first.registry.id(t.Context(), subject, test.schema)
+			if e, ok := errors.AsType[*refusal](err); !ok || e.status != test.status {
+				t.Errorf("%s: got %v, want it refused with %d", name, err, test.status)
+			}
+		}
+	})
 }
