@@ -2,7 +2,7 @@
 GOTEST  ?= go test
 PROGRAM := go run ./cmd/kbnt
 # What is tried with other people's programs, under the build tag integration.
-OTHERS  := ./integration/... ./infrastructure/postgres/...
+OTHERS  := ./integration/... ./infrastructure/postgres/... ./infrastructure/avro/...
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check format lint race generate integration bench image deploy clean
