@@ -39,14 +39,14 @@ func outages(t *testing.T, program string, broker *kafka.Broker) {
 func survives(t *testing.T, p *platform, broker *kafka.Broker, takeAway func(context.Context) error) {
 	ctx := within(t, 2*time.Minute)
 	run := fmt.Sprintf("%s-%d", path.Base(t.Name()), time.Now().UnixNano()) // no request of an earlier run
-	before := postAll(t, ctx, p, run+"-before", 25)
+	before := postAll(ctx, t, p, run+"-before", 25)
 	if r, err := p.follow(ctx, before[0]); err != nil || r.Status != "COMPLETED" {
 		t.Fatalf("the first request is %s, %v; want COMPLETED\n%s", r.Status, err, p.Said())
 	}
 	if err := takeAway(ctx); err != nil {
 		t.Fatal(err)
 	}
-	meanwhile := postAll(t, ctx, p, run+"-meanwhile", 25) // 202: they are sent when Kafka is back
+	meanwhile := postAll(ctx, t, p, run+"-meanwhile", 25) // 202: they are sent when Kafka is back
 	if err := broker.Restart(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func survives(t *testing.T, p *platform, broker *kafka.Broker, takeAway func(con
 }
 
 // postAll sends so many requests at once and returns where to track them.
-func postAll(t *testing.T, ctx context.Context, p *platform, id string, n int) []string {
+func postAll(ctx context.Context, t *testing.T, p *platform, id string, n int) []string {
 	t.Helper()
 	tracking, errs := make([]string, n), make([]error, n)
 	var all sync.WaitGroup
