@@ -50,7 +50,7 @@ func Open(c config.Intake, log *slog.Logger, leaving <-chan struct{}) (*Function
 		Database: store, Codec: codec, Sender: sender, Meter: meter, Clock: time.Now, Log: log,
 		Permissions: application.Roles{}, Policies: application.Baseline{},
 	}, application.Tunables{Offer: Offer(c.Offer), SendFor: c.SendFor, Poll: c.Poll})
-	ready := probe.New(probe.Options{Name: c.Needs(), Look: probe.All(store.Ping, func(ctx context.Context) error { return codec.Prepare(ctx) }), First: meter.ColdStart, Log: log})
+	ready := probe.New(probe.Options{Name: c.Needs(), Look: probe.All(store.Ping, func(ctx context.Context) error { return codec.Prepare(ctx, eventing.SchemaMessage) }), First: meter.ColdStart, Log: log})
 	return New(Ports{
 		Submit: u.Submit, Track: u.Track, Cancel: u.Cancel, Resume: u.Resume, Records: store, Graveyard: store,
 		Meter: meter, Metrics: meter.Handler(), Identify: Everybody(string(c.DevUser), string(c.DevTenant)), Ready: ready.Ready,

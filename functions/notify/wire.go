@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -46,7 +45,7 @@ func Open(c config.Notify, log *slog.Logger) (*Function, error) {
 	u := application.New("notify", application.Ports{
 		Database: store, Codec: codec, Sender: sender, Meter: meter, Clock: time.Now, Log: log,
 	}, application.Tunables{SendFor: c.SendFor})
-	ready := probe.New(probe.Options{Name: c.Needs(), Look: probe.All(store.Ping, func(ctx context.Context) error { return codec.Prepare(ctx) }), First: meter.ColdStart, Log: log})
+	ready := probe.New(probe.Options{Name: "the store", Look: store.Ping, First: meter.ColdStart, Log: log})
 	return New(Ports{
 		Notify: u.Notify, Relay: u.Relay, Metrics: meter.Handler(), Ready: ready.Ready, Close: store.Close, Log: log,
 		Patience: c.DeliveryTime, Unsent: u.Unsent,
