@@ -36,7 +36,7 @@ func changing(scope application.Scope, change func(*application.Work) error) fun
 		case w.Request.MessageID != message || w.Resource.UID != uid:
 			return choice{}, refuse("Change", domain.Internal, "a change must not rename the request or the resource")
 		}
-		e := changed{uid: uid, now: now, claims: w.Additions.Claims}
+		e := changed{uid: uid, now: now, claims: slices.Clone(w.Additions.Claims)}
 		if w.Additions.Free {
 			e.freed, e.until = true, now.Add(w.Additions.CoolDown)
 		}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,12 +52,13 @@ func (s structure) ScanBytes(v []byte) error {
 	return json.Unmarshal(v, s.to)
 }
 
-// blob is bytes as a column, NULL for nil ones.
+// blob is bytes as a column, NULL for nil ones. It is a copy: its owner may have
+// left, and do with his what he likes, before it is written.
 func blob(b []byte) any {
 	if b == nil {
 		return nil
 	}
-	return b
+	return slices.Clone(b)
 }
 
 // scanner is the Scan of one row.

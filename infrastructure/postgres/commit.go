@@ -16,6 +16,10 @@ import (
 // before that (see statementTimeout).
 const patience = 15 * time.Second
 
+// beginning does not rely on what the database is set to: at a higher level what is
+// loaded would be of before the locks.
+const beginning = "begin isolation level read committed read write"
+
 // loaded is what the jobs of a batch look at, locked, as the database has it and
 // as the jobs before in the batch have decided to change it.
 type loaded[S, V any] interface {
@@ -36,12 +40,9 @@ type loader[S, V any] func(ctx context.Context, conn *pgx.Conn, scopes []S) (loa
 // returned, which have to run in another one.
 func commit[S, V any](s *Store, load loader[S, V], jobs []*job[S, V]) (again []*job[S, V]) {
 	jobs, again, err := attempt(s, load, jobs)
-	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && len(jobs) > 1 && !fatal(answer) {
-		// One of them breaks a rule of the database, and nobody knows which, or they
-		// met others in a deadlock. Nothing is written, so each is tried alone.
+	if len(jobs) > 1 && ofOne(err) {
 		for _, j := range jobs {
-			_, _, err := attempt(s, load, []*job[S, V]{j})
-			if err != nil {
+			if _, _, err := attempt(s, load, []*job[S, V]{j}); err != nil {
 				j.done <- err
 			}
 		}
@@ -153,8 +154,19 @@ func end(conn *pgx.Conn, all *writes) error {
 	return conn.SendBatch(ctx, &b).Close()
 }
 
-// fatal reports whether an answer means that the next attempt would meet the same
-// trouble: the database is going away or has no room.
-func fatal(answer *pgconn.PgError) bool {
-	return answer.Severity == "FATAL" || answer.Severity == "PANIC" || answer.Code[:2] == "53"
+// ofOne reports whether an error that ended a transaction of many may be the fault
+// of one of them, so that the others, tried alone, may succeed: a rule of the
+// database is broken, and nobody knows by whom, or they met others in a deadlock.
+// Nothing is written then. After anything else, as a lock that is not given, trying each
+// alone would only be waiting that often.
+func ofOne(err error) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || len(answer.Code) < 2 {
+		return false
+	}
+	switch answer.Code[:2] {
+	case "21", "22", "23", "40": // cardinality, data, integrity, rollback
+		return true
+	}
+	return false
 }

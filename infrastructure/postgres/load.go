@@ -90,7 +90,7 @@ func (s *Store) loadRequests(ctx context.Context, conn *pgx.Conn, scopes []appli
 	}
 
 	var b pgx.Batch
-	b.Queue("begin")
+	b.Queue(beginning)
 	b.Queue(q.requests, args...).Query(func(rows pgx.Rows) error {
 		return each(rows, scanNumbered, func(n *numbered) { w.named, w.requests[n.request.MessageID] = n, n })
 	})

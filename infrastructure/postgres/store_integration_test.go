@@ -3,9 +3,11 @@
 package postgres_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
 
 	"kbnt.dev/virtualization/application"
@@ -66,6 +68,38 @@ func openStores(t *testing.T) applicationtest.Stores {
 func TestStore(t *testing.T) {
 	t.Parallel()
 	applicationtest.TestStore(t, openStores)
+}
+
+// instances are several stores on one database, as the instances of a function
+// are: what keeps their transactions apart is in the database alone.
+type instances struct {
+	*postgres.Store // reads
+	all             []*postgres.Store
+	turn            *atomic.Int64
+}
+
+func (s instances) next() *postgres.Store { return s.all[int(s.turn.Add(1))%len(s.all)] }
+
+func (s instances) Admit(ctx context.Context, scope application.AdmitScope, decide func(*application.Tenancy) error) error {
+	return s.next().Admit(ctx, scope, decide)
+}
+
+func (s instances) Change(ctx context.Context, scope application.Scope, change func(*application.Work) error) error {
+	return s.next().Change(ctx, scope, change)
+}
+
+func TestStoreOfManyInstances(t *testing.T) {
+	t.Parallel()
+	applicationtest.TestStore(t, func(t *testing.T) applicationtest.Stores {
+		clock := applicationtest.Noon()
+		o := postgres.Options{URL: server(t).Schema(t), Clock: clock.Now, Connections: 3}
+		s := instances{turn: new(atomic.Int64)}
+		for range 3 {
+			s.all = append(s.all, open(t, o))
+		}
+		s.Store = s.all[0]
+		return applicationtest.Stores{Store: s, Records: s, Agenda: s, Graveyard: s, Statistics: s, Clock: clock}
+	})
 }
 
 func TestProtocol(t *testing.T) {

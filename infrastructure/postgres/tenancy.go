@@ -199,7 +199,7 @@ func (s *Store) loadTenancies(ctx context.Context, conn *pgx.Conn, scopes []appl
 	tenants = slices.Compact(tenants)
 
 	var b pgx.Batch
-	b.Queue("begin")
+	b.Queue(beginning)
 	b.Queue(makeTenants, tenants)
 	b.Queue(lockTenants, tenants)
 	if len(ids.ids)+len(names.ids) > 0 {

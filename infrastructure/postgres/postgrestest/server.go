@@ -12,6 +12,7 @@ package postgrestest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -208,7 +209,7 @@ func (s *Server) URL() string { return s.url }
 // address of a database in which it is the only one.
 func (s *Server) Schema(t testing.TB) string {
 	t.Helper()
-	name := fmt.Sprintf("test_%d_%d", os.Getpid(), time.Now().UnixNano())
+	name := "test_" + strings.ToLower(rand.Text())
 	s.Exec(t, "CREATE SCHEMA "+name)
 	t.Cleanup(func() { s.Exec(t, "DROP SCHEMA IF EXISTS "+name+" CASCADE") })
 	u, err := url.Parse(s.url)
