@@ -42,6 +42,7 @@ integration: ## try the platform with other people's programs: Apache Kafka, kca
 
 bench: ## measure
 	go test -run '^$$' -bench . -benchmem ./...
+	go test -run '^$$' -bench . -benchmem -tags integration ./infrastructure/postgres
 
 image: ## build and push the image of all functions; needs func and REGISTRY=...
 	config/func.sh image
