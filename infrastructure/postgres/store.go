@@ -20,7 +20,8 @@
 // 128, so that one fsync serves them all; each is still all or nothing by itself.
 // Alone or together they take two round trips. Reads see whole transactions. Time
 // is that of the database, so instances need not agree on it. A database that goes
-// away and comes back is used again without a restart.
+// away and comes back is used again without a restart; a call may still meet a
+// connection that ended meanwhile, once for each in the pool.
 //
 // # Errors
 //
