@@ -78,8 +78,12 @@ func (p *Provision) noteReached(w *Work, h *hold, t *tally) {
 		ready.add(AllocationSuccess, 1, string(r.Kind))
 		ready.add(ResourcesCreated, 1, string(r.Kind), "success", p.Region)
 	}
-	if r.Facts.Timings.Boot > 0 && q.To == domain.Running {
-		ready.add(BootTime, r.Facts.Timings.Boot.Seconds())
+	var boot time.Duration // of this request: the two steps do not overlap
+	if q.To == domain.Running {
+		boot = r.Facts.Timings.Boot
+	}
+	if boot > 0 {
+		ready.add(BootTime, boot.Seconds())
 	}
 	detail := map[string]any{"state": string(r.State), "host": r.Facts.Host, "address": r.Facts.Address, "driver": r.Facts.Driver}
 	if q.To != domain.Absent {
@@ -97,9 +101,9 @@ func (p *Provision) noteReached(w *Work, h *hold, t *tally) {
 		}
 	}
 	w.Note(
-		domain.NewStep(domain.ResourceProvisioned, w.Now, took, map[string]any{"attempts": q.Attempts, "notReady": q.NotReady, "host": r.Placement.Host}),
+		domain.NewStep(domain.ResourceProvisioned, w.Now, took-boot, map[string]any{"attempts": q.Attempts, "notReady": q.NotReady, "host": r.Placement.Host}),
 		domain.NewStep(domain.ProcessingMetricsRecorded, w.Now, 0, map[string]any{"series": processing}),
-		domain.NewStep(domain.ResourceReady, w.Now, r.Facts.Timings.Boot, detail),
+		domain.NewStep(domain.ResourceReady, w.Now, boot, detail),
 		domain.NewStep(domain.ResourceMetricsRecorded, w.Now, 0, map[string]any{"series": ready.series()}),
 	)
 	t.adds = append(t.adds, ready.adds...)

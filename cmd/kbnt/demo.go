@@ -92,7 +92,7 @@ func demo(ctx context.Context, p *platform, out io.Writer) error {
 			return fmt.Errorf("request %d (%s): %w", i+1, s.what, err)
 		}
 		posted = append(posted, a)
-		fmt.Fprintf(out, "  202  %-50s %s, estimated %s, %.3f USD per hour, answered in %s\n", s.what, a.VirtualResourceID, a.EstimatedTime, a.Cost.HourlyUSD, a.ResponseTime)
+		fmt.Fprintf(out, "  202  %-60s  %s, estimated %s, %.3f USD per hour, answered in %s\n", s.what, a.VirtualResourceID, a.EstimatedTime, a.Cost.HourlyUSD, a.ResponseTime)
 	}
 	fmt.Fprintln(out, "\nWaiting for their completion events on the topic virtualization-events:")
 	completed := map[string]completion{}
@@ -102,7 +102,7 @@ func demo(ctx context.Context, p *platform, out io.Writer) error {
 			return fmt.Errorf("%d of %d completion events came: %w", len(completed), len(posted), err)
 		}
 		completed[c.requestID] = c
-		fmt.Fprintf(out, "  %s  %-26s partition %d, offset %d, %d bytes, checksum verified\n", c.subject, c.eventType, c.partition, c.offset, c.bytes)
+		fmt.Fprintf(out, "  %-13s  %-26s partition %d, offset %d, %d bytes, checksum verified\n", c.subject, c.eventType, c.partition, c.offset, c.bytes)
 	}
 	for _, a := range posted {
 		if err := d.show(ctx, a, completed[a.RequestID]); err != nil {
