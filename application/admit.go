@@ -56,9 +56,6 @@ func (a *admission) decide(t *Tenancy) error {
 			resource.State = domain.Deleting
 		}
 	}
-	if request.To == domain.Absent {
-		request.Cost = 0
-	}
 	a.answer = Answer{Request: *request, Resource: *resource}
 	if a.dry {
 		return nil

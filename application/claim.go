@@ -62,7 +62,7 @@ func (p *Provision) claim(ctx context.Context, h *hold) error {
 			w.Claim(c)
 			r.Placement.Address = addressOf(c, r.Placement.Subnet)
 			w.Note(domain.NewStep(domain.InPlan("addressed"), w.Now, 0, map[string]any{
-				"address": r.Placement.Address.String(), "mac": machineKey(r).MAC(), "network": r.Placement.Segment, "vlan": r.Placement.VLAN}))
+				"address": r.Placement.Address.String(), "mac": machineKey(r).MAC(), "network": r.Placement.Segment}))
 		}
 		if !tagged {
 			c, err := domain.ClaimVLAN(r.Placement.VLAN, w.Pools[domain.VLANPool], r.UID)
@@ -82,7 +82,13 @@ func (p *Provision) claim(ctx context.Context, h *hold) error {
 }
 
 func reservation(n domain.Need) map[string]any {
-	m := map[string]any{"cpu": n.Cores, "iops": n.IOPS}
+	m := map[string]any{}
+	if n.Cores > 0 {
+		m["cpu"] = n.Cores
+	}
+	if n.IOPS > 0 {
+		m["iops"] = n.IOPS
+	}
 	if n.Memory > 0 {
 		m["memory"] = n.Memory.String()
 	}

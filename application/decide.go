@@ -30,10 +30,12 @@ func (p *Provision) decide(ctx context.Context, h *hold) error {
 			p.noteReached(w, h, &t)
 		} else {
 			noteUndone(w)
-			t.add(MessagesFailed, 1, "processing-failed")
-			t.add(MessagesProcessed, 1, "failed")
+			if q.Decided == domain.Fault {
+				t.add(MessagesFailed, 1, "processing-failed")
+			}
+			t.add(MessagesProcessed, 1, statusOf(q.Decided))
 			if q.Type.Creates() {
-				t.add(ResourcesCreated, 1, string(r.Kind), "failed", p.Region)
+				t.add(ResourcesCreated, 1, string(r.Kind), statusOf(q.Decided), p.Region)
 			}
 		}
 		e, err := p.Codec.Result(w.Record(), w.Now)
@@ -71,7 +73,8 @@ func (p *Provision) noteReached(w *Work, h *hold, t *tally) {
 	processing := t.series()
 
 	var ready tally
-	if q.To != domain.Absent && q.To != domain.Stopped { // a stopped machine keeps what is known of it
+	usable := q.To != domain.Absent && q.To != domain.Stopped
+	if usable { // a stopped machine keeps what is known of it, and shows none of it
 		r.Facts = facts(h.driver, q, r, seen, w.Now)
 	}
 	if q.Type.Creates() {
@@ -85,8 +88,9 @@ func (p *Provision) noteReached(w *Work, h *hold, t *tally) {
 	if boot > 0 {
 		ready.add(BootTime, boot.Seconds())
 	}
-	detail := map[string]any{"state": string(r.State), "host": r.Facts.Host, "address": r.Facts.Address, "driver": r.Facts.Driver}
-	if q.To != domain.Absent {
+	detail := map[string]any{"state": string(r.State), "host": r.Facts.Host, "driver": r.Facts.Driver}
+	if usable {
+		detail["address"] = r.Facts.Address
 		if len(r.Facts.Checks) > 0 {
 			detail["healthChecks"] = r.Facts.Checks
 		}
@@ -194,16 +198,12 @@ func addressOf(c domain.Claim, subnet netip.Prefix) netip.Prefix {
 	return netip.PrefixFrom(a, subnet.Bits())
 }
 
-// noteArrival writes steps 8 to 10, and 4 to 7 for an event that is seen before
-// its acknowledgement was.
+// noteArrival writes steps 8 to 10. Steps 4 to 7 may come later: they belong to
+// whoever hears the acknowledgement, which knows how long it took.
 func noteArrival(w *Work, a Arrival, n Notice, t *tally) {
 	if w.Deliveries == 1 {
 		t.add(MessagesReceived, 1, string(w.Request.Type))
 	}
-	if o, ok := w.Outbox[domain.RequestedID(w.Request.MessageID)]; ok {
-		notePublished(w, o.Event, 0, nil)
-	}
-	noteAccepted(w, 0)
 	detail := map[string]any{"eventId": a.EventID, "attempt": w.Request.Attempts + 1, "lagMs": w.Now.Sub(a.SentAt).Milliseconds()}
 	if a.Partition >= 0 {
 		detail["partition"], detail["offset"] = strconv.Itoa(a.Partition), strconv.FormatInt(a.Offset, 10)

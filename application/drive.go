@@ -2,6 +2,7 @@ package application
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -57,6 +58,11 @@ func (p *Provision) attempt(ctx context.Context, h *hold, t task, patience time.
 	} else {
 		seen, err = act(ctx, t.key())
 	}
+	if t.wait != nil {
+		if err := p.network(ctx, h); err != nil {
+			return seen, err
+		}
+	}
 	looked := p.Clock()
 	for {
 		switch {
@@ -87,6 +93,9 @@ func (p *Provision) attempt(ctx context.Context, h *hold, t task, patience time.
 			}
 		}
 		seen, err = p.Hypervisor.Observe(ctx, t.key())
+		if err != nil && errors.Is(ctx.Err(), context.Canceled) { // this process ends; a look has no effect
+			return seen, notReady("the delivery was cut off")
+		}
 	}
 }
 
@@ -95,6 +104,23 @@ func (p *Provision) attempt(ctx context.Context, h *hold, t task, patience time.
 func (p *Provision) wanted(ctx context.Context, h *hold) bool {
 	r, err := p.Records.Request(ctx, h.request.Tenant, h.request.ID)
 	return err != nil || r.Request.Goal == h.request.Goal
+}
+
+// network returns nil when the tenant's own network of a machine is settled.
+// Being ready on the hypervisor is not enough: until its request is decided it
+// can still be cancelled, and would be undone under the machine. From then on
+// only a deletion can take it, and that is refused while a machine is on it.
+func (p *Provision) network(ctx context.Context, h *hold) error {
+	networks, err := p.Records.Resources(ctx, h.request.Tenant, ResourceFilter{Kind: domain.Network, Limit: 100})
+	if err != nil {
+		return err
+	}
+	for _, n := range networks {
+		if n.UID == h.resource.NetworkUID && n.State == domain.Active {
+			return nil
+		}
+	}
+	return p.missing(ctx, h, notReady("waits for its network"))
 }
 
 // missing decides what it means that something needed is not there: the

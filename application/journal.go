@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"time"
 
 	"kbnt.dev/virtualization/domain"
 )
@@ -47,7 +48,7 @@ func (j Journal) tell(ctx context.Context, q *domain.Request, steps []domain.Ste
 		at := s.Name.Position()
 		j.Log.LogAttrs(ctx, slog.LevelInfo, "step",
 			slog.String("step", string(s.Name)), slog.Int("number", at.Number), slog.String("status", string(s.Status)),
-			slog.String("function", at.Function), slog.String("layer", at.Layer), slog.Duration("took", s.Duration),
+			slog.String("function", at.Function), slog.String("layer", at.Layer), slog.Float64("tookMs", float64(s.Duration)/float64(time.Millisecond)),
 			slog.String("requestId", q.ID), slog.String("correlationId", q.CorrelationID), slog.String("messageId", q.MessageID),
 			slog.String("tenant", q.Tenant), slog.String("user", q.User), slog.String("type", string(q.Type)), slog.String("traceId", TraceID(q.TraceParent)))
 	}

@@ -15,6 +15,10 @@ func (a *admission) judge(t *Tenancy) ([]domain.Ruling, domain.Money, error) {
 	if !d.Type.Creates() {
 		target = t.Target
 	}
+	permitted := a.Permissions.Check(a.caller, d, target)
+	if len(permitted) > 0 { // told alone, so that nobody learns more
+		return nil, 0, domain.Refuse("submit", permitted)
+	}
 	broken := a.Offer.Check(d)
 	if d.Type.Known() && !d.Type.Creates() && target == nil && len(broken) == 0 {
 		return nil, 0, &domain.Error{Op: "submit", Kind: domain.NotFound, Code: "resource-not-found",
@@ -34,7 +38,7 @@ func (a *admission) judge(t *Tenancy) ([]domain.Ruling, domain.Money, error) {
 	have := t.Usage
 
 	rule("specification", string(d.Type), append(broken, a.agree(t)...))
-	rule("permission", fmt.Sprintf("%s as %v", a.caller.User, a.caller.Roles), a.Permissions.Check(a.caller, d, target))
+	rule("permission", fmt.Sprintf("%s as %v", a.caller.User, a.caller.Roles), permitted)
 	rule("quota", fmt.Sprintf("machines %d of %d, vCPU %d of %d, memory %v of %v, storage %v of %v, networks %d of %d, in flight %d of %d",
 		have.Machines, quota.Machines, have.Cores, quota.Cores, have.Memory, quota.Memory, have.Storage, quota.Storage,
 		have.Networks, quota.Networks, have.InFlight, quota.InFlight), quota.Check(have, more))
@@ -53,27 +57,36 @@ func (a *admission) agree(t *Tenancy) []domain.Violation {
 	conflict := func(pointer, code, format string, args ...any) []domain.Violation {
 		return []domain.Violation{{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...), Kind: domain.Conflict}}
 	}
-	target := t.Target
+	target, named := t.Target, "/virtualResourceId"
+	if d.VirtualResourceID == "" {
+		named = "/resourceId"
+	}
 	switch {
 	case !d.Type.Known():
 		return nil
-	case d.Type.Creates() && target != nil:
-		return conflict("/resourceId", "name-taken", "%q names the resource %s already; choose another name, or leave it out", d.ResourceID, target.VirtualID)
-	case d.Type == domain.CreateMachine && d.Spec.Machine != nil:
-		_, broken := a.attach(t)
+	case d.Type.Creates():
+		var broken []domain.Violation
+		if target != nil {
+			broken = conflict("/resourceId", "name-taken", "%q names the resource %s already; choose another name, or leave it out", d.ResourceID, target.VirtualID)
+		}
+		if m := d.Spec.Machine; m != nil && (m.Network.Mode != domain.ModeVLAN || m.Network.VLAN >= 1 && m.Network.VLAN <= 4094) {
+			_, unattached := a.attach(t)
+			broken = append(broken, unattached...)
+		}
+		if n := d.Spec.Network; n != nil {
+			broken = append(broken, overlaps(*n, t.Networks)...)
+		}
 		return broken
-	case d.Type == domain.CreateNetwork && d.Spec.Network != nil:
-		return overlaps(*d.Spec.Network, t.Networks)
-	case d.Type.Creates() || target == nil:
+	case target == nil:
 		return nil
 	case target.Kind != d.Type.Kind():
-		return []domain.Violation{{Pointer: "/virtualResourceId", Code: "wrong-kind", Detail: fmt.Sprintf("%s is a %s", target.VirtualID, target.Kind)}}
+		return []domain.Violation{{Pointer: named, Code: "wrong-kind", Detail: fmt.Sprintf("%s is a %s", target.VirtualID, target.Kind)}}
 	case target.Busy != "":
-		return conflict("/virtualResourceId", "busy", "request %s works on %s; wait until it has ended", t.Blocker, target.VirtualID)
+		return conflict(named, "busy", "request %s works on %s; wait until it has ended", t.Blocker, target.VirtualID)
 	case !d.Type.StartsFrom(target.State):
-		return conflict("/virtualResourceId", "wrong-state", "%s is %s, which %s does not start from", target.VirtualID, target.State, d.Type)
+		return conflict(named, "wrong-state", "%s is %s, which %s does not start from", target.VirtualID, target.State, d.Type)
 	case d.Type == domain.DeleteNetwork && len(t.Users) > 0:
-		return conflict("/virtualResourceId", "in-use", "machines are on this network: %v; delete them first", t.Users)
+		return conflict(named, "in-use", "machines are on this network: %v; delete them first", t.Users)
 	}
 	return nil
 }

@@ -73,8 +73,7 @@ func (p *Provision) acquire(ctx context.Context, messageID string, arrival *Arri
 func (p *Provision) giveUp(w *Work) {
 	q := w.Request
 	switch {
-	case q.Overdue(w.Now):
-		turn(w, domain.Fault, domain.ReasonDeadline)
+	case q.Overdue(w.Now) && turn(w, domain.Fault, domain.ReasonDeadline):
 	case q.Goal == domain.ToTarget && q.Attempts >= p.MaxAttempts:
 		bury(w, p.Function, domain.ReasonAttemptsExhausted, fmt.Sprintf("%d attempts were trouble", q.Attempts), p.Codec)
 		turn(w, domain.Fault, domain.ReasonAttemptsExhausted)
@@ -135,7 +134,9 @@ func (p *Provision) release(ctx context.Context, h *hold, cause error) error {
 			w.Request.NotReady++
 			if w.Request.Goal == domain.ToTarget && h.request.Goal == domain.ToTarget {
 				w.Request.Attempts--
-				w.Request.Phase = domain.PhaseVerifying
+				if codeIs(cause, CodeNotReady) {
+					w.Request.Phase = domain.PhaseVerifying
+				}
 			}
 		}
 		if answered(cause) {

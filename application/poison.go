@@ -39,7 +39,7 @@ func (p *Poison) bury(ctx context.Context, e Event, cause error) error {
 	}
 	p.Log.WarnContext(ctx, "event buried", "eventId", e.ID, "reason", reason, "error", cause)
 	p.Meter.Add(MessagesFailed, 1, reason)
-	_, _ = p.Relay.Flush(ctx, 0) // what is not sent now, the sweep sends
+	_ = p.Relay.sendStored(ctx, letter.ID) // what is not sent now, the sweep sends
 	return nil
 }
 

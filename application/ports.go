@@ -82,7 +82,8 @@ type Agenda interface {
 // Graveyard keeps dead letters.
 type Graveyard interface {
 	// Bury stores a dead letter that belongs to no known request, with the event
-	// to send about it. Burying the same again changes nothing. A letter without
+	// to send about it. Burying the same again changes nothing, unless it
+	// was resumed: it did not help, and the letter is open again. A letter without
 	// a state is open; one without a time is of now.
 	Bury(ctx context.Context, letter DeadLetter, event *Event) error
 

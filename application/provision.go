@@ -79,8 +79,12 @@ func (p *Provision) Wake(ctx context.Context, n Notice, arrival *Arrival) error 
 		case !p.final(h, err):
 			return errors.Join(err, p.release(ctx, h, err))
 		default: // undo at once what the hypervisor refused for good
-			if turned, err := p.fail(ctx, h, err); err != nil || !turned {
-				return err
+			if err := p.fail(ctx, h, err); err != nil && !errors.Is(err, errLost) {
+				return errors.Join(err, p.release(ctx, h, err))
+			} else if err != nil {
+				if err := p.release(ctx, h, err); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -95,10 +99,13 @@ func (p *Provision) final(h *hold, err error) bool {
 // fail turns the goal because the hypervisor refused for good. A deletion that
 // was refused cannot be undone: it stays, an operator is told by a dead letter,
 // and the sweep tries again.
-func (p *Provision) fail(ctx context.Context, h *hold, cause error) (turned bool, err error) {
+//
+// nil: the goal has turned. Any error leaves the lease to the caller.
+func (p *Provision) fail(ctx context.Context, h *hold, cause error) error {
+	turned := false
 	reason := domain.ReasonRefused + ":" + domain.CodeOf(cause)
 	p.Log.WarnContext(ctx, "refused by the hypervisor", "requestId", h.request.ID, "reason", reason, "error", cause)
-	err = p.keep(ctx, h, Scope{}, func(w *Work) error {
+	err := p.keep(ctx, h, Scope{}, func(w *Work) error {
 		w.Resource.Release(h.epoch, w.Now)
 		if domain.KindOf(cause) == domain.Forbidden { // our permissions, not the client's fault: tell an operator
 			bury(w, p.Function, domain.ReasonRefused, cause.Error(), p.Codec)
@@ -116,8 +123,7 @@ func (p *Provision) fail(ctx context.Context, h *hold, cause error) (turned bool
 	if err == nil && !turned {
 		err = fmt.Errorf("a deletion cannot be undone and is tried again: %w", cause)
 	}
-	p.Meter.Add(MessagesFailed, 1, "processing-failed")
-	return turned, err
+	return err
 }
 
 // detailOf is what a client may read of an error.

@@ -2,6 +2,7 @@ package application
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -130,14 +131,15 @@ func announce(w *Work, e Event, took time.Duration, t *tally) {
 		return
 	}
 	endToEnd := w.Now.Sub(q.AcceptedAt)
-	status := "success"
-	if q.Decided != domain.Completed {
-		status = "failed"
-	}
+	status := statusOf(q.Decided)
 	t.add(MessagesProcessed, 1, status)
 	t.add(EndToEndLatency, endToEnd.Seconds())
 	t.add(BusinessOperations, 1, string(q.Type), status)
 	t.add(EstimateError, max(q.Estimate-q.DecidedAt.Sub(q.AcceptedAt), q.DecidedAt.Sub(q.AcceptedAt)-q.Estimate).Seconds(), string(q.Type))
+	if o, ok := w.Outbox[domain.RequestedID(q.MessageID)]; ok { // nobody heard that the first event was taken
+		notePublished(w, o.Event, 0, nil)
+		noteAccepted(w, 0)
+	}
 	w.Note(
 		domain.NewStep(domain.EventPublished, w.Now, took, map[string]any{
 			"eventId": e.ID, "type": e.Type, "topic": e.Topic, "key": e.Extensions["partitionkey"], "bytes": len(e.Data),
@@ -149,27 +151,50 @@ func announce(w *Work, e Event, took time.Duration, t *tally) {
 }
 
 // Flush sends the events that were armed longer ago than the given time, oldest
-// first, and says how many were taken. It stops at the first sink that does not
-// answer: the others will not either, and a sweep must end soon.
+// first, and says how many were taken. A topic whose sink does not answer is left
+// alone for the rest, an event that its sink refuses holds up no other, and the
+// errors are joined.
 func (r *Relay) Flush(ctx context.Context, longer time.Duration) (sent int, err error) {
+	away := map[string]bool{}
 	for {
-		batch, err := r.Agenda.Armed(ctx, longer, flushBatch)
-		if err != nil {
-			return sent, err
+		batch, e := r.Agenda.Armed(ctx, longer, flushBatch)
+		if e != nil {
+			return sent, errors.Join(err, e)
 		}
+		before := sent
 		for _, o := range batch {
-			if err := r.Send(ctx, o, time.Time{}); err != nil {
-				return sent, err
+			if away[o.Topic] {
+				continue
+			}
+			if e := r.Send(ctx, o, time.Time{}); e != nil {
+				err = errors.Join(err, e)
+				away[o.Topic] = domain.KindOf(e) == domain.Unavailable
+				continue
 			}
 			sent++
 		}
-		if len(batch) < flushBatch {
-			return sent, nil
+		if len(batch) < flushBatch || sent == before || ctx.Err() != nil {
+			return sent, err
 		}
 	}
 }
 
-const flushBatch = 100
+// sendStored sends one stored event that waits to be sent, if it is among the
+// oldest that do; the sweep sends it otherwise.
+func (r *Relay) sendStored(ctx context.Context, id string) error {
+	batch, err := r.Agenda.Armed(ctx, 0, flushBatch)
+	if err != nil {
+		return err
+	}
+	for _, o := range batch {
+		if o.ID == id {
+			return r.Send(ctx, o, time.Time{})
+		}
+	}
+	return nil
+}
+
+const flushBatch = 500
 
 // Tidy is the part of the sweep that every function does once it is awake: it
 // sends what was left unsent for longer than the given time, and looks no more
@@ -179,5 +204,21 @@ func (r *Relay) Tidy(ctx context.Context, longer time.Duration) {
 	if now-last < int64(longer) || !r.tidied.CompareAndSwap(last, now) {
 		return
 	}
-	_, _ = r.Flush(ctx, longer)
+	within, cancel := context.WithTimeout(ctx, tidyFor)
+	defer cancel()
+	_, _ = r.Flush(within, longer)
+}
+
+// tidyFor bounds what a delivery waits for others' events.
+const tidyFor = 3 * time.Second
+
+// statusOf is the label of an outcome in metrics.
+func statusOf(o domain.Outcome) string {
+	switch o {
+	case domain.Completed:
+		return "success"
+	case domain.Cancelled:
+		return "cancelled"
+	}
+	return "failed"
 }

@@ -45,6 +45,9 @@ func (r *Resume) Resume(ctx context.Context, c domain.Caller, id string) (reques
 
 // again sends an event of no request once more, as it is.
 func (r *Resume) again(ctx context.Context, letter DeadLetter) error {
+	if letter.Event.Topic == "" {
+		return &domain.Error{Op: "resume", Kind: domain.Conflict, Code: "cannot-be-resumed", Detail: "nobody handles events of the type " + letter.Event.Type}
+	}
 	return r.Relay.Sender.Send(ctx, letter.Event)
 }
 

@@ -20,6 +20,7 @@ type Submit struct {
 	Meter       Meter
 	Clock       Clock
 	SendFor     time.Duration // how long the client waits for the sink, at most
+	Unsent      time.Duration // how long an event may wait before any function sends it
 }
 
 // Answer is what the client hears of an admitted request.
@@ -71,7 +72,9 @@ func (s *Submit) publish(ctx context.Context, a admission, received time.Time) t
 	noted, err := s.Relay.send(within, a.sent, received)
 	if err != nil {
 		noted, _ = s.Relay.Later(ctx, a.answer.Request.MessageID, received) // step 7 only; the sweep writes it otherwise
+		return noted
 	}
+	s.Relay.Tidy(within, s.Unsent) // the sink answers: others may wait for it
 	return noted
 }
 

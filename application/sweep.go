@@ -40,9 +40,10 @@ const Batch = 200
 func (s *Sweep) Run(ctx context.Context) (f Findings, err error) {
 	note := func(e error) { err = errors.Join(err, e) }
 	var e error
-	f.Overdue, e = s.overdue(ctx)
+	away := map[string]bool{} // topics whose sink did not answer: one of them must not use up the time of the others
+	f.Overdue, e = s.overdue(ctx, away)
 	note(e)
-	f.Woken, e = s.stalled(ctx)
+	f.Woken, e = s.stalled(ctx, away)
 	note(e)
 	f.Sent, e = s.Relay.Flush(ctx, s.Unsent)
 	note(e)
@@ -53,7 +54,7 @@ func (s *Sweep) Run(ctx context.Context) (f Findings, err error) {
 	return f, err
 }
 
-func (s *Sweep) overdue(ctx context.Context) (n int, err error) {
+func (s *Sweep) overdue(ctx context.Context, away map[string]bool) (n int, err error) {
 	ids, err := s.Agenda.Overdue(ctx, Batch)
 	for _, id := range ids {
 		e := s.wake(ctx, id, func(w *Work) string {
@@ -61,34 +62,35 @@ func (s *Sweep) overdue(ctx context.Context) (n int, err error) {
 				return ""
 			}
 			return domain.RequestedID(id)
-		}, &n)
+		}, away, &n)
 		err = errors.Join(err, e)
 	}
 	return n, err
 }
 
-func (s *Sweep) stalled(ctx context.Context) (n int, err error) {
+func (s *Sweep) stalled(ctx context.Context, away map[string]bool) (n int, err error) {
 	ids, err := s.Agenda.Stalled(ctx, s.Untouched, Batch)
 	for _, id := range ids {
 		e := s.wake(ctx, id, func(w *Work) string {
 			event := domain.RequestedID(id)
 			switch {
-			case !w.Request.Unfinished():
-				return ""
+			case !w.Request.Unfinished() || w.Now.Sub(w.Request.TouchedAt) < s.Untouched || w.Resource.Lease.Until.After(w.Now):
+				return "" // another sweep was faster, or somebody is at work
 			case w.Request.Decided != domain.Undecided:
 				event = domain.ResultID(id)
 			}
 			w.Arm(event)
 			w.Request.TouchedAt = w.Now
 			return event
-		}, &n)
+		}, away, &n)
 		err = errors.Join(err, e)
 	}
 	return n, err
 }
 
-// wake arms an event of a request by a transaction, and sends it.
-func (s *Sweep) wake(ctx context.Context, messageID string, arm func(*Work) (eventID string), n *int) error {
+// wake arms an event of a request by a transaction, and sends it unless its sink
+// is away.
+func (s *Sweep) wake(ctx context.Context, messageID string, arm func(*Work) (eventID string), away map[string]bool, n *int) error {
 	var o *Outgoing
 	err := s.Store.Change(ctx, Scope{MessageID: messageID}, func(w *Work) error {
 		o = nil
@@ -101,7 +103,12 @@ func (s *Sweep) wake(ctx context.Context, messageID string, arm func(*Work) (eve
 		return err
 	}
 	*n++
-	return s.Relay.Send(ctx, *o, time.Time{})
+	if away[o.Topic] {
+		return nil // it is armed, and sent by a later sweep
+	}
+	err = s.Relay.Send(ctx, *o, time.Time{})
+	away[o.Topic] = err != nil
+	return err
 }
 
 // orphans compares what the hypervisor has with what the store says is live.

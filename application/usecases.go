@@ -79,7 +79,7 @@ func New(function string, p Ports, t Tunables) UseCases {
 	submit := &Submit{
 		Store: store, Permissions: p.Permissions, Policies: p.Policies, Codec: p.Codec, Relay: relay,
 		Estimates: &Estimates{Statistics: p.Database, Offer: t.Offer, Clock: p.Clock},
-		Offer:     t.Offer, Meter: p.Meter, Clock: p.Clock, SendFor: t.SendFor,
+		Offer:     t.Offer, Meter: p.Meter, Clock: p.Clock, SendFor: t.SendFor, Unsent: t.Unsent,
 	}
 	return UseCases{
 		Submit: submit,

@@ -181,7 +181,7 @@ type Additions struct {
 	Claims   []domain.Claim // to insert or replace by (Pool, Value)
 	Free     bool           // release all claims of the resource
 	CoolDown time.Duration  // how long released addresses stay unused
-	Letters  []DeadLetter   // to insert; those that exist are left alone
+	Letters  []DeadLetter   // to insert; those that exist are left alone, or opened again if they were resumed
 }
 
 // Ack says that the sending of an event that was armed at a time is over.

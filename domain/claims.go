@@ -95,6 +95,9 @@ func Place(hosts []Host, held map[string][]Claim, need Need) (host, why string, 
 		return strings.Compare(a.name, b.name)
 	})
 	why = fmt.Sprintf("most free memory of %d suitable hosts of %d", len(fit), len(hosts))
+	if need.Group != "" {
+		why = fmt.Sprintf("fewest of its group (%d), then most free memory, of %d suitable hosts of %d", best.group, len(fit), len(hosts))
+	}
 	return best.name, why, need.claims(best.name), nil
 }
 

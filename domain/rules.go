@@ -148,7 +148,10 @@ func (c *checker) volume(v *VolumeSpec) {
 	c.required("/specifications/size", v.Size != 0)
 	c.within("/specifications/size", v.Size, GiB, c.offer.Limits.Disk, v.Size >= GiB && v.Size <= c.offer.Limits.Disk)
 	c.diskType("/specifications/type", v.Type)
-	most := c.offer.Limits.IOPS[v.Type]
+	most, known := c.offer.Limits.IOPS[v.Type]
+	if !known {
+		return
+	}
 	c.require(v.IOPS == 0 || (v.IOPS >= 100 && v.IOPS <= most), "/specifications/iops", "out-of-range", "%d is not within 100 and %d, the most of %s", v.IOPS, most, v.Type)
 }
 

@@ -99,11 +99,11 @@ type Step struct {
 }
 
 // NewStep makes a line that ended well. A detail that does not apply is left
-// out: entries whose value is nil, "" or 0 are dropped.
+// out: entries whose value is nil, "" or an empty list are dropped.
 func NewStep(name StepName, at time.Time, took time.Duration, detail map[string]any) Step {
 	s := Step{Name: name, At: at, Duration: took, Status: StepSuccess}
 	for k, v := range detail {
-		if v == nil || v == "" || v == 0 {
+		if list, ok := v.([]string); v == nil || v == "" || ok && len(list) == 0 {
 			delete(detail, k)
 		}
 	}

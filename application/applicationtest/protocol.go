@@ -185,14 +185,15 @@ func (c *chain) sound(messageID string, want domain.Outcome) application.Record 
 // sink takes events, or refuses them.
 type sink struct {
 	guard
-	sent []application.Event
-	away bool
+	sent   []application.Event
+	away   bool
+	closed string // topic whose sink is away
 }
 
 func (s *sink) Send(_ context.Context, e application.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.away {
+	if s.away || s.closed != "" && e.Topic == s.closed {
 		return &domain.Error{Op: "sink", Kind: domain.Unavailable, Err: errors.New("away")}
 	}
 	s.sent = append(s.sent, e)

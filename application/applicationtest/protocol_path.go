@@ -72,6 +72,22 @@ func pathCases() map[string]func(*testing.T, *chain) {
 				t.Errorf("deleting a network with a machine: %v, want Conflict", err)
 			}
 		},
+		"a machine waits until its network is decided, not only ready": func(t *testing.T, c *chain) {
+			n := c.post(networkDraft("n"))
+			d := machineDraft("m")
+			d.Spec.Machine.Network = domain.Attachment{Mode: domain.ModeVLAN, Name: "vlan-200", VLAN: 200}
+			m := c.post(d)
+			key := domain.Key{Resource: n.Resource.UID, Kind: domain.ThingNetwork}
+			if _, err := c.hypervisor.Ensure(t.Context(), domain.Desired{Key: key}); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.wake(m.Request.MessageID); !notReady(err) {
+				t.Errorf("a machine on a network that can still be cancelled: %v, want not-ready", err)
+			}
+			c.settle(n.Request.MessageID)
+			c.settle(m.Request.MessageID)
+			c.sound(m.Request.MessageID, domain.Completed)
+		},
 		"a machine does not wait for a network that failed": func(t *testing.T, c *chain) {
 			n := c.post(networkDraft("n"))
 			d := machineDraft("m")

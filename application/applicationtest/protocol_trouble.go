@@ -27,6 +27,42 @@ func troubleCases() map[string]func(*testing.T, *chain) {
 			c.steps(r, map[domain.StepName]domain.StepStatus{
 				domain.ResourceProvisioned: domain.StepFailed, domain.InPlan("volume-created"): domain.StepCompensated, domain.EventAcknowledged: domain.StepSuccess})
 		},
+		"a refusal that comes after a cancel frees the lease": func(t *testing.T, c *chain) {
+			m := c.post(machineDraft("m"))
+			c.once("ensure", domain.ThingMachine, func() error {
+				if err := c.cancelNow("m"); err != nil {
+					return err
+				}
+				return &domain.Error{Kind: domain.Invalid, Code: "never"}
+			})
+			if err := c.wake(m.Request.MessageID); err != nil {
+				t.Fatalf("the delivery got %v, want it undone at once", err)
+			}
+			c.settle(m.Request.MessageID)
+			c.sound(m.Request.MessageID, domain.Cancelled)
+		},
+		"one sink that is away holds up no other": func(t *testing.T, c *chain) {
+			c.sink.closed = "dead"
+			if err := c.provision.Handle(t.Context(), application.Event{ID: "bad", Type: "garbage"}, application.Arrival{}); err != nil {
+				t.Fatal(err)
+			}
+			c.stores.Clock.Advance(time.Second)
+			c.sink.setAway(true)
+			m := c.post(machineDraft("m"))
+			c.sink.setAway(false)
+			c.stores.Clock.Advance(6 * time.Second)
+			if f, err := c.sweep.Run(t.Context()); err == nil || f.Sent != 1 {
+				t.Errorf("the sweep did %+v, %v; want one event sent and the trouble told", f, err)
+			}
+			if n := len(c.sink.bodies(m.Request.MessageID)); n != 1 {
+				t.Errorf("the request's event was sent %d times, want once", n)
+			}
+			c.sink.closed = ""
+			c.sweepOnce()
+			if n := len(c.sink.bodies(domain.DeadLetterID("bad", "provision"))); n != 1 {
+				t.Errorf("the dead letter was sent %d times, want once", n)
+			}
+		},
 		"a retriable error undoes nothing": func(t *testing.T, c *chain) {
 			m := c.post(machineDraft("m"))
 			c.hypervisor.Before = func(op string, k domain.Key) error {

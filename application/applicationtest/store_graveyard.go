@@ -14,6 +14,7 @@ func testGraveyard(t *testing.T, open func(*testing.T) Stores) {
 	cases(t, open, map[string]func(*testing.T, Stores){
 		"keeps every field":                    graveyardKeeps,
 		"burying again changes nothing":        graveyardTwice,
+		"burying again opens what was resumed": graveyardReopened,
 		"letters come in pages":                graveyardPages,
 		"a letter is resumed":                  graveyardResumed,
 		"letters of what finished are moot":    graveyardMoot,
@@ -68,6 +69,19 @@ func graveyardTwice(t *testing.T, s Stores) {
 	}
 	if armed, err := s.Armed(t.Context(), 0, 10); err != nil || len(armed) > 0 {
 		t.Errorf("Armed after burying again: got %v, %v, want none", armed, err)
+	}
+}
+
+func graveyardReopened(t *testing.T, s Stores) {
+	bury(t, s, application.DeadLetter{ID: "d", Reason: "first"}, nil)
+	if err := s.Resumed(t.Context(), "d", "again"); err != nil {
+		t.Fatal(err)
+	}
+	s.Clock.Advance(time.Minute)
+	bury(t, s, application.DeadLetter{ID: "d", Reason: "second"}, nil)
+	d := letter(t, s, "d")
+	if d.State != application.LetterOpen || d.ResumedAs != "" || d.Reason != "first" || !d.At.Equal(s.Clock.Now()) {
+		t.Errorf("a resumed letter buried again: got %+v, want it open, of now, with its first reason", d)
 	}
 }
 

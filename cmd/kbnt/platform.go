@@ -26,14 +26,15 @@ type platform struct {
 	log      *slog.Logger
 	store    *sqlite.Store
 	eventing *local.Eventing
-	servers  []*server  // intake, provision, notify
-	failed   chan error // a function that stopped serving by itself
+	servers  []*server     // intake, provision, notify
+	failed   chan error    // a function that stopped serving by itself
+	leaving  chan struct{} // closed when the platform stops: event streams end
 }
 
 // open starts a platform. What was started is stopped again when something
 // fails; the error says which setting to change.
 func open(ctx context.Context, s config.Local, log *slog.Logger) (_ *platform, err error) {
-	p := &platform{settings: s, log: log, failed: make(chan error, 3)}
+	p := &platform{settings: s, log: log, failed: make(chan error, 3), leaving: make(chan struct{})}
 	var listeners []net.Listener
 	defer func() {
 		if err != nil {
@@ -85,7 +86,7 @@ func (p *platform) openEventing(ctx context.Context) error {
 		DataDir: filepath.Join(string(p.settings.Data), "kafka"), SweepEvery: p.settings.Sweep, Log: p.log,
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; KBNT_KAFKA_ADDR=%s, KBNT_SINKS_ADDR=%s and KBNT_DATA=%s choose what it uses", err, p.settings.KafkaAddr, p.settings.SinksAddr, p.settings.Data)
 	}
 	for _, r := range p.eventing.Reports() {
 		p.log.Debug("manifests", "report", r.String())
@@ -99,6 +100,7 @@ func (p *platform) openEventing(ctx context.Context) error {
 func (p *platform) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
+	close(p.leaving)
 	var errs []error
 	for _, s := range p.servers[:min(1, len(p.servers))] {
 		errs = append(errs, s.stop(ctx))

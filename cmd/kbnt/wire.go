@@ -94,6 +94,7 @@ func (b builder) intake() (*intake.Function, error) {
 		Submit: u.Submit, Track: u.Track, Cancel: u.Cancel, Resume: u.Resume,
 		Records: b.store, Graveyard: b.store, Meter: m, Metrics: m.Handler(), Log: b.log, Version: version(),
 		Identify: intake.Everybody(string(b.settings.DevUser), string(b.settings.DevTenant)), Ready: b.ready,
+		Leaving: b.leaving,
 	}), nil
 }
 

@@ -58,6 +58,9 @@ func unwrap(r *http.Request, kind string, body []byte) (posted, error) {
 	if err := e.Validate(); err != nil {
 		return posted{}, badEvent("not-an-event", "the CloudEvent is not valid: "+clipLong(err.Error()))
 	}
+	if v := e.SpecVersion(); v != event.CloudEventsVersionV1 {
+		return posted{}, badEvent("not-an-event", "the CloudEvent has the specversion "+clip(v)+"; send 1.0")
+	}
 	if e.Type() != eventing.TypeRequest {
 		return posted{}, badEvent("event-type", fmt.Sprintf("the event has the type %q; requests have %q", clip(e.Type()), eventing.TypeRequest))
 	}

@@ -192,6 +192,10 @@ func remedy(status int) string {
 		return "wait, then send the same request again"
 	case http.StatusServiceUnavailable, http.StatusInternalServerError:
 		return "send the same request again, with the same requestId"
+	case http.StatusNotFound:
+		return "look at what there is: /api/v1/requests, /api/v1/resources, or /openapi.yaml"
+	case http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge:
+		return "send less"
 	case http.StatusConflict:
 		return "look at the state of the thing, and try when it allows this"
 	}

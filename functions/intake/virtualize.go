@@ -83,7 +83,7 @@ func (f *Function) virtualize(x *exchange) error {
 	f.Log.LogAttrs(x.ctx, slog.LevelInfo, "request accepted", slog.String("step", string(domain.RequestAccepted)),
 		slog.String("requestId", a.Request.ID), slog.String("messageId", a.Request.MessageID), slog.String("correlationId", a.Request.CorrelationID),
 		slog.String("tenant", a.Request.Tenant), slog.String("user", a.Request.User), slog.String("type", string(a.Request.Type)),
-		slog.String("traceId", application.TraceID(a.Request.TraceParent)), slog.Bool("repeated", a.Repeated), slog.Duration("took", a.ResponseTime))
+		slog.String("traceId", application.TraceID(a.Request.TraceParent)), slog.Bool("repeated", a.Repeated), slog.Float64("tookMs", float64(a.ResponseTime)/float64(time.Millisecond)))
 	view := acceptedView(a)
 	x.w.Header().Set("Location", view.TrackingURL)
 	if p.event != nil {

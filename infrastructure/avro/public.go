@@ -70,8 +70,12 @@ func publicOf(r application.Record, end ending, version string, at time.Time) pu
 	}
 	if r.Resource.Live {
 		f := r.Resource.Facts
-		p.ResourceSpecs, p.Endpoints = publicSpec(r.Resource), f.Endpoints
+		p.ResourceSpecs = publicSpec(r.Resource)
 		p.Cost = &cost{HourlyUSD: r.Resource.Cost.USD(), Currency: domain.Currency}
+		if r.Resource.State == domain.Stopped { // nothing answers, and nothing was measured
+			f.Endpoints, f.Baselines, f.Timings = nil, nil, domain.Timings{}
+		}
+		p.Endpoints = f.Endpoints
 		if m := (metrics{Baselines: finite(f.Baselines), Timings: timingsOf(f.Timings)}); len(m.Baselines) > 0 || m.Timings != (timings{}) {
 			p.Metrics = &m
 		}

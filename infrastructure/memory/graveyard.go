@@ -24,9 +24,13 @@ func (s *Store) Bury(ctx context.Context, d application.DeadLetter, event *appli
 	return nil
 }
 
-// bury stores a letter, unless it is stored.
+// bury stores a letter. One that is stored stays as it is, unless it was resumed,
+// which then did not help: it is open again.
 func (s *Store) bury(d application.DeadLetter) (isNew bool) {
-	if _, ok := s.letters[d.ID]; ok {
+	if stored, ok := s.letters[d.ID]; ok {
+		if stored.State == application.LetterResumed {
+			stored.State, stored.ResumedAs, stored.At = application.LetterOpen, "", d.At
+		}
 		return false
 	}
 	if d.State == "" {

@@ -11,10 +11,14 @@ import (
 	"kbnt.dev/virtualization/domain"
 )
 
+// reopen is what burying again does: nothing, unless the letter was resumed,
+// which then did not help.
+const reopen = "ON CONFLICT (id) DO UPDATE SET state = 'OPEN', at = excluded.at, resumed_as = '' WHERE dead_letters.state = 'RESUMED'"
+
 var (
 	// The event goes with its letter: where that is stored already, so was this.
 	buryQuery = "WITH buried AS (INSERT INTO dead_letters (" + letterColumns.names("") + ") VALUES (" + placeholders(2, len(letterColumns), letterTime,
-		"coalesce($%d::timestamptz, $1::timestamptz, clock_timestamp())") + ") ON CONFLICT DO NOTHING RETURNING at)"
+		"coalesce($%d::timestamptz, $1::timestamptz, clock_timestamp())") + ") " + reopen + " RETURNING at)"
 	buryAloneQuery     = buryQuery + " SELECT count(*) FROM buried"
 	buryWithEventQuery = buryQuery + " INSERT INTO outbox (request, armed_at, " + eventColumns.names("") + ") SELECT 0, coalesce($1::timestamptz, clock_timestamp()), " +
 		placeholders(2+len(letterColumns), len(eventColumns), -1, "") + " FROM buried ON CONFLICT DO NOTHING"

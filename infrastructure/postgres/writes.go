@@ -53,7 +53,7 @@ var texts = [statements]string{
 	moveEvents: `UPDATE outbox o SET armed_at = x.armed_at, acked_at = x.acked_at, sends = x.sends
 		FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::bigint[]) AS x(request, event_id, armed_at, acked_at, sends)
 		WHERE o.request = x.request AND o.event_id = x.event_id`,
-	addLetters: letterColumns.insert("dead_letters", "ON CONFLICT DO NOTHING"),
+	addLetters: letterColumns.insert("dead_letters", reopen),
 }
 
 // writes are the rows for each statement.

@@ -28,12 +28,13 @@ func outgoingDest(o *application.Outgoing) []any {
 
 const letterColumns = "id, tenant, message_id, request_id, function, reason, detail, state, resumed_as, at, " + eventColumns
 
-// writeLetter stores a dead letter, unless it is stored.
+// writeLetter stores a dead letter. One that is stored stays as it is, unless it
+// was resumed, which then did not help: it is open again.
 func writeLetter(d application.DeadLetter) write {
 	if d.State == "" {
 		d.State = application.LetterOpen
 	}
-	return write{query: "INSERT INTO dead_letters (" + letterColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+	return write{query: "INSERT INTO dead_letters (" + letterColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = 'OPEN', at = excluded.at, resumed_as = '' WHERE dead_letters.state = 'RESUMED'",
 		args: append([]any{d.ID, d.Tenant, d.MessageID, d.RequestID, d.Function, d.Reason, d.Detail, string(d.State), d.ResumedAs, stamp(d.At)}, eventRow(d.Event)...)}
 }
 

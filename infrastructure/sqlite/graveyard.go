@@ -11,7 +11,7 @@ import (
 func (s *Store) Bury(ctx context.Context, d application.DeadLetter, event *application.Event) error {
 	var known bool
 	return s.writer.transact(ctx, "Bury", func(ctx context.Context, q querier) (err error) {
-		_, known, err = one(ctx, q, text, "SELECT id FROM dead_letters WHERE id = ?", d.ID)
+		_, known, err = one(ctx, q, text, "SELECT id FROM dead_letters WHERE id = ? AND state <> 'RESUMED'", d.ID)
 		return err
 	}, func() ([]write, error) {
 		if known {
