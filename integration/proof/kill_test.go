@@ -1,0 +1,282 @@
+//go:build integration
+
+package proof
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kbnt.dev/virtualization/infrastructure/postgres/postgrestest"
+)
+
+var (
+	update = flag.Bool("update", false, "rewrite testdata/points.txt with the points that a run passes")
+	chains = flag.Int("chains", 3, "chains that are tried beside each other")
+	only   = flag.String("only", "", "take only the points whose line in testdata/points.txt contains this")
+)
+
+const golden = "testdata/points.txt"
+
+// server starts a PostgreSQL for a test, which is skipped where there is none.
+func server(t *testing.T) *postgrestest.Server {
+	t.Helper()
+	s, err := postgrestest.New()
+	if errors.Is(err, postgrestest.ErrMissing) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// calm is a chain that nothing helps but the flow itself, so its points are always
+// the same.
+func calm() settings {
+	return settings{Record: true, Pace: pace{Speed: 100, Backoff: "PT0.2S", Sweep: time.Hour, Budget: 20 * time.Second, Patience: 15 * time.Second,
+		Landing: time.Second, Unsent: time.Minute, Untouched: time.Minute, Deadline: 10 * time.Minute, MaxAttempts: 5}}
+}
+
+// quick is a chain that helps itself within seconds.
+func quick() settings {
+	return settings{Pace: pace{Speed: 100, Backoff: "PT0.2S", Sweep: 300 * time.Millisecond, Budget: 3 * time.Second, Patience: 2 * time.Second,
+		Landing: 500 * time.Millisecond, Unsent: time.Second, Untouched: 1500 * time.Millisecond, Deadline: 10 * time.Minute, MaxAttempts: 1000}}
+}
+
+// TestKillAtEveryPoint ends a process at every point of every scenario, starts it
+// again, and wants everything to come to the same rest as without. Which points
+// there are is recorded first and held against a golden file: a new step of the
+// flow fails here until -update takes it in, and from then on somebody dies there.
+//
+// While one request recovers the next is under way, so each death also hits
+// requests that have to do with another one.
+func TestKillAtEveryPoint(t *testing.T) {
+	s := server(t)
+	lines := record(t, s)
+	if *update {
+		if err := os.WriteFile(golden, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Split(strings.TrimSpace(string(bytes.TrimSpace(data))), "\n")
+	for _, l := range lines {
+		if !slices.Contains(want, l) {
+			t.Errorf("a run passes a point that is not in %s: %s", golden, l)
+		}
+	}
+	for _, l := range want {
+		if !slices.Contains(lines, l) {
+			t.Errorf("no run passes a point that is in %s: %s", golden, l)
+		}
+	}
+	want = slices.DeleteFunc(want, func(l string) bool { return !strings.Contains(l, *only) })
+	began := time.Now()
+	t.Run("kills", func(t *testing.T) {
+		for i := range *chains {
+			t.Run(fmt.Sprintf("chain %d", i), func(t *testing.T) {
+				t.Parallel()
+				var mine []string
+				for n := i; n < len(want); n += *chains {
+					mine = append(mine, want[n])
+				}
+				killAll(t, openChain(t, s, quick()), mine)
+			})
+		}
+	})
+	t.Logf("%d points in %s", len(want), time.Since(began).Round(time.Second))
+}
+
+// record runs every scenario once without a death, and returns a line for each
+// point: the scenario, the function and the point.
+func record(t *testing.T, s *postgrestest.Server) []string {
+	t.Helper()
+	sweeping := quick()
+	sweeping.Record = true
+	quiet, restless := openChain(t, s, calm()), openChain(t, s, sweeping)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	found := make([][]string, len(scenarios()))
+	var all sync.WaitGroup
+	var alone []func() // they kill what the others need
+	for i, sc := range scenarios() {
+		c := quiet
+		if sc.sweeps {
+			c = restless
+		}
+		run := func() {
+			points, err := c.record(ctx, sc, i)
+			if err != nil {
+				t.Errorf("record %s: %v\n%s", sc.name, err, c.words())
+			}
+			found[i] = points
+		}
+		if sc.unsent != "" {
+			alone = append(alone, run)
+			continue
+		}
+		all.Go(run)
+	}
+	all.Wait()
+	for _, run := range alone {
+		run()
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+	var lines []string
+	known := map[string]bool{}
+	for i, sc := range scenarios() {
+		for _, p := range found[i] {
+			if !sc.news || !known[p] {
+				lines = append(lines, sc.name+": "+p)
+			}
+		}
+		for _, p := range found[i] {
+			known[p] = true
+		}
+	}
+	return lines
+}
+
+// record runs a scenario and returns the points that its request passed, once no
+// more come.
+func (c *chain) record(ctx context.Context, s scenario, n int) (points []string, err error) {
+	r, all, err := c.prepare(ctx, s, n)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.act(ctx, s, r, func() error { return c.forget(ctx, r.subjects()...) }); err != nil {
+		return nil, err
+	}
+	for _, r := range all {
+		if err := c.await(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	same := 0
+	err = until(ctx, func() (bool, error) {
+		now, err := c.seen(ctx, r.subjects()...)
+		if same++; !slices.Equal(now, points) || !paired(now) {
+			same = 0
+		}
+		points = now
+		return same >= 6, err
+	})
+	if err != nil {
+		err = fmt.Errorf("wait for the last of %q: %w", points, err)
+	}
+	return points, err
+}
+
+// paired reports whether whoever is at a point before something has also come to
+// the point behind it.
+func paired(points []string) bool {
+	return !slices.ContainsFunc(points, func(p string) bool {
+		name, before := strings.CutSuffix(p, "/before")
+		if name, called := strings.CutSuffix(name, " call"); called {
+			return !slices.Contains(points, name+" answer/after")
+		}
+		return before && !slices.Contains(points, name+"/after")
+	})
+}
+
+// killAll takes one line after the other: a request of its scenario, a death at its
+// point. At the end everything must be as it should.
+func killAll(t *testing.T, c *chain, lines []string) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	byName := map[string]scenario{}
+	for _, s := range scenarios() {
+		byName[s.name] = s
+	}
+	type job struct {
+		scenario
+		line, role, point string
+		request           *request
+		all               []*request
+		err               error
+	}
+	jobs := make([]*job, len(lines))
+	for i, l := range lines {
+		name, where, _ := strings.Cut(l, ": ")
+		role, point, _ := strings.Cut(where, " ")
+		s, ok := byName[name]
+		if !ok {
+			t.Fatalf("%s names a scenario that is none: %s", golden, l)
+		}
+		jobs[i] = &job{scenario: s, line: l, role: role, point: point}
+	}
+	var prepared sync.WaitGroup // what must be there before, all at once
+	for i, j := range jobs {
+		prepared.Go(func() { j.request, j.all, j.err = c.prepare(ctx, j.scenario, i) })
+	}
+	prepared.Wait()
+	var all []*request
+	for i, j := range jobs {
+		if j.err != nil {
+			t.Fatalf("prepare %s: %v\n%s", j.line, j.err, c.words())
+		}
+		j.request.why = j.line
+		if err := c.dieAt(ctx, j.scenario, j.request, j.role, j.point); err != nil {
+			t.Fatalf("%s: %v\n%s", j.line, err, c.words())
+		}
+		all = append(all, j.all...)
+		if (i+1)%25 == 0 {
+			t.Logf("%d of %d points", i+1, len(jobs))
+		}
+	}
+	c.mustHold(ctx, t, all)
+}
+
+// dieAt runs a scenario while a role is to die at a point of its request.
+func (c *chain) dieAt(ctx context.Context, s scenario, r *request, role, point string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	revived := make(chan error, 1)
+	err := c.act(ctx, s, r, func() error {
+		if err := c.arm(ctx, role, point, die, r.subjects()...); err != nil {
+			return err
+		}
+		go func() { revived <- c.revive(ctx, role) }()
+		return nil
+	})
+	return errors.Join(err, <-revived)
+}
+
+// mustHold waits until a chain is at rest and fails the test for all that is broken.
+func (c *chain) mustHold(ctx context.Context, t *testing.T, requests []*request) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	if err := c.rest(ctx, requests); err != nil {
+		t.Fatalf("%v\n%s", err, c.words())
+	}
+	broken, err := c.verify(ctx, requests)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, c.words())
+	}
+	for _, b := range broken {
+		t.Error(b)
+	}
+	if len(broken) > 0 {
+		t.Log(c.words())
+	}
+}

@@ -1,0 +1,138 @@
+//go:build integration
+
+package proof
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"kbnt.dev/virtualization/domain"
+	"kbnt.dev/virtualization/eventing"
+)
+
+// scenario is one way through the flow.
+type scenario struct {
+	name   string
+	first  string // request that has completed before, and whose resource this one works on
+	body   string // of the request whose points are taken; empty: an event that nobody can read
+	cancel bool   // the request is cancelled once it has begun, and the points are those since then
+	lose   string // topic that loses the first event of the request, for good
+	unsent string // function that dies before it sends the event of the request to its topic
+	want   domain.Outcome
+
+	sweeps bool // what goes on is found by the sweep, so its chain sweeps soon
+	news   bool // only the points that no scenario above has are taken
+}
+
+const (
+	machine = `{"type":"CREATE_VIRTUAL_MACHINE","specifications":{"cpu":1,"memory":1,"disk":10,"network":"vlan-{vlan}"},"metadata":{"requestId":"{id}"}}`
+	volume  = `{"type":"ALLOCATE_STORAGE","specifications":{"size":10,"type":"SSD"},"metadata":{"requestId":"{id}"}}`
+	network = `{"type":"CREATE_NETWORK","specifications":{"subnet":"{subnet}","vlan":{own}},"metadata":{"requestId":"{id}"}}`
+)
+
+// on is a request about a resource that exists.
+func on(t domain.RequestType) string {
+	return fmt.Sprintf(`{"type":"%s","virtualResourceId":"{target}","metadata":{"requestId":"{id}"}}`, t)
+}
+
+// faulty is a machine with a fault.
+func faulty(fault string) string {
+	return machine[:len(machine)-2] + fmt.Sprintf(`,"labels":{"kbnt.dev/fault":"%s"}}}`, fault)
+}
+
+// scenarios are all, those with more points of their own first.
+func scenarios() []scenario {
+	return []scenario{
+		{name: "create machine", body: machine, want: domain.Completed},
+		{name: "allocate storage", body: volume, want: domain.Completed},
+		{name: "create network", body: network, want: domain.Completed},
+		{name: "stop machine", first: machine, body: on(domain.StopMachine), want: domain.Completed},
+		{name: "restart machine", first: machine, body: on(domain.RestartMachine), want: domain.Completed},
+		{name: "delete machine", first: machine, body: on(domain.DeleteMachine), want: domain.Completed},
+		{name: "cancel during boot", body: faulty("slow=3s@machine"), cancel: true, want: domain.Cancelled},
+		{name: "final refusal", body: faulty("terminal-at=machine"), want: domain.Fault},
+		{name: "poison event"},
+		{name: "denied", body: faulty("denied@machine"), want: domain.Fault, news: true},
+		{name: "start from a restart", first: machine, body: on(domain.RestartMachine), want: domain.Completed, news: true},
+		{name: "never sent", body: volume, unsent: "intake", want: domain.Completed, sweeps: true, news: true},
+		{name: "request lost", body: volume, lose: eventing.TopicRequests, want: domain.Completed, sweeps: true, news: true},
+		{name: "result lost", body: volume, lose: eventing.TopicResults, want: domain.Completed, sweeps: true, news: true},
+	}
+}
+
+// prepare makes a request of a scenario, with all that has to be there before.
+// Each has a tenant of its own.
+func (c *chain) prepare(ctx context.Context, s scenario, n int) (r *request, all []*request, err error) {
+	r = &request{tenant: fmt.Sprintf("tenant-%d", n), id: fmt.Sprintf("request-%d", n), want: s.want, why: s.name}
+	if s.body == "" {
+		r.poison = true
+		return r, []*request{r}, nil
+	}
+	if s.first != "" {
+		before := &request{tenant: r.tenant, id: fmt.Sprintf("before-%d", n), want: domain.Completed, why: "before " + s.name}
+		all = append(all, before)
+		r.target = before.resource()
+		if before.body, err = c.body(ctx, s.first, n, before); err != nil {
+			return nil, nil, err
+		}
+		if err := c.post(ctx, before); err != nil {
+			return nil, nil, err
+		}
+		if err := c.await(ctx, before); err != nil {
+			return nil, nil, err
+		}
+	}
+	r.body, err = c.body(ctx, s.body, n, r)
+	return r, append(all, r), err
+}
+
+// act does what a scenario does. ready is called when what follows are the
+// scenario's points.
+func (c *chain) act(ctx context.Context, s scenario, r *request, ready func() error) error {
+	if s.lose != "" {
+		if err := c.arm(ctx, "eventing", "sink "+s.lose+"/before", drop, r.message()); err != nil {
+			return err
+		}
+	}
+	if !s.cancel {
+		if err := ready(); err != nil {
+			return err
+		}
+	}
+	if s.unsent != "" {
+		if err := c.arm(ctx, s.unsent, "Send "+eventing.TopicRequests+"/before", die, r.message()); err != nil {
+			return err
+		}
+		revived := make(chan error, 1)
+		go func() { revived <- c.revive(ctx, s.unsent) }()
+		if err := c.post(ctx, r); err != nil {
+			return err
+		}
+		return <-revived
+	}
+	if err := c.post(ctx, r); err != nil {
+		return err
+	}
+	if !s.cancel {
+		return nil
+	}
+	if err := c.begun(ctx, r); err != nil {
+		return err
+	}
+	if err := ready(); err != nil {
+		return err
+	}
+	_, err := c.cancel(ctx, r)
+	return err
+}
+
+// begun waits until the machine of a request is in the making.
+func (c *chain) begun(ctx context.Context, r *request) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	return until(ctx, func() (bool, error) {
+		seen, err := c.things.Observe(ctx, domain.Key{Resource: r.resource(), Kind: domain.ThingMachine})
+		return seen.Phase == domain.ThingStarting || seen.Phase == domain.ThingCreating, err
+	})
+}
