@@ -23,6 +23,7 @@ type gate struct {
 	function string
 	record   bool // remember the points of everybody
 	end      func()
+	told     func(point string) // hears of every point, unless nil
 
 	mu    sync.Mutex
 	armed map[string]string          // what to do by point and subject: die or drop
@@ -48,6 +49,9 @@ func perish() {
 // pass notes that a point is passed, and does not return if it is armed to die.
 // It reports whether it is armed to drop, once.
 func (g *gate) pass(point, subject string) (dropped bool) {
+	if g.told != nil {
+		g.told(point)
+	}
 	g.mu.Lock()
 	if g.record && subject != "" {
 		if g.seen[subject] == nil {

@@ -40,7 +40,9 @@ func (r *request) resource() string {
 }
 
 // subjects are the names under which gates know it.
-func (r *request) subjects() []string { return []string{r.message(), r.resource()} }
+func (r *request) subjects() []string {
+	return []string{r.message(), r.resource(), domain.DeadLetterID(r.message(), "provision")}
+}
 
 func (r *request) String() string { return fmt.Sprintf("%s of %s (%s)", r.id, r.tenant, r.why) }
 

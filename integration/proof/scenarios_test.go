@@ -14,14 +14,15 @@ import (
 // scenario is one way through the flow.
 type scenario struct {
 	name   string
-	first  string // request that has completed before, and whose resource this one works on
-	body   string // of the request whose points are taken; empty: an event that nobody can read
-	cancel bool   // the request is cancelled once it has begun, and the points are those since then
-	lose   string // topic that loses the first event of the request, for good
-	unsent string // function that dies before it sends the event of the request to its topic
+	first  []string // requests that have completed before; this one works on the resource of the first
+	body   string   // of the request whose points are taken; empty: an event that nobody can read
+	cancel bool     // the request is cancelled once it has begun, and the points are those since then
+	lose   string   // topic that loses the first event of the request, for good
+	unsent string   // function that dies before it sends the event of the request to its topic
 	want   domain.Outcome
 
 	sweeps bool // what goes on is found by the sweep, so its chain sweeps soon
+	hasty  bool // the chain gives up on requests soon
 	news   bool // only the points that no scenario above has are taken
 }
 
@@ -43,21 +44,26 @@ func faulty(fault string) string {
 
 // scenarios are all, those with more points of their own first.
 func scenarios() []scenario {
+	made := func(bodies ...string) []string { return bodies }
 	return []scenario{
 		{name: "create machine", body: machine, want: domain.Completed},
 		{name: "allocate storage", body: volume, want: domain.Completed},
 		{name: "create network", body: network, want: domain.Completed},
-		{name: "stop machine", first: machine, body: on(domain.StopMachine), want: domain.Completed},
-		{name: "restart machine", first: machine, body: on(domain.RestartMachine), want: domain.Completed},
-		{name: "delete machine", first: machine, body: on(domain.DeleteMachine), want: domain.Completed},
+		{name: "stop machine", first: made(machine), body: on(domain.StopMachine), want: domain.Completed},
+		{name: "start machine", first: made(machine, on(domain.StopMachine)), body: on(domain.StartMachine), want: domain.Completed},
+		{name: "restart machine", first: made(machine), body: on(domain.RestartMachine), want: domain.Completed},
+		{name: "delete machine", first: made(machine), body: on(domain.DeleteMachine), want: domain.Completed},
+		{name: "release storage", first: made(volume), body: on(domain.ReleaseStorage), want: domain.Completed},
+		{name: "delete network", first: made(network), body: on(domain.DeleteNetwork), want: domain.Completed},
 		{name: "cancel during boot", body: faulty("slow=3s@machine"), cancel: true, want: domain.Cancelled},
 		{name: "final refusal", body: faulty("terminal-at=machine"), want: domain.Fault},
 		{name: "poison event"},
-		{name: "denied", body: faulty("denied@machine"), want: domain.Fault, news: true},
-		{name: "start from a restart", first: machine, body: on(domain.RestartMachine), want: domain.Completed, news: true},
 		{name: "never sent", body: volume, unsent: "intake", want: domain.Completed, sweeps: true, news: true},
 		{name: "request lost", body: volume, lose: eventing.TopicRequests, want: domain.Completed, sweeps: true, news: true},
 		{name: "result lost", body: volume, lose: eventing.TopicResults, want: domain.Completed, sweeps: true, news: true},
+		{name: "denied", body: faulty("denied@machine"), want: domain.Fault, sweeps: true, news: true},
+		{name: "attempts used up", body: faulty("transient=100@machine"), want: domain.Fault, hasty: true, news: true},
+		{name: "deadline", body: faulty("stuck@machine"), want: domain.Fault, hasty: true, news: true},
 	}
 }
 
@@ -69,11 +75,11 @@ func (c *chain) prepare(ctx context.Context, s scenario, n int) (r *request, all
 		r.poison = true
 		return r, []*request{r}, nil
 	}
-	if s.first != "" {
-		before := &request{tenant: r.tenant, id: fmt.Sprintf("before-%d", n), want: domain.Completed, why: "before " + s.name}
+	for i, body := range s.first {
+		before := &request{tenant: r.tenant, id: fmt.Sprintf("before-%d-%d", n, i), target: r.target, want: domain.Completed, why: "before " + s.name}
 		all = append(all, before)
 		r.target = before.resource()
-		if before.body, err = c.body(ctx, s.first, n, before); err != nil {
+		if before.body, err = c.body(ctx, body, n, before); err != nil {
 			return nil, nil, err
 		}
 		if err := c.post(ctx, before); err != nil {
