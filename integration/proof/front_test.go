@@ -5,6 +5,7 @@ package proof
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -26,7 +27,7 @@ import (
 type storm struct {
 	Seed  uint64
 	Twice bool    // every delivery is made twice, one after the other or at once
-	Late  float64 // share of the events that are overtaken by others, and come a third time later
+	Late  float64 // share of the events that are held back, so that others overtake them
 }
 
 // front stands on both sides of the stand-ins for Knative: functions post to it
@@ -114,8 +115,8 @@ func (f *front) deliver(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// batter delivers an event at least twice. The answer of the last one counts, so
-// an event that was delivered only once is not acknowledged.
+// batter delivers an event twice, one after the other or at once. It acknowledges
+// only what was acknowledged both times.
 func (f *front) batter(ctx context.Context, h http.Header, once func() (int, error)) (int, error) {
 	sum := fnv.New64a()
 	_, _ = sum.Write([]byte(h.Get("Ce-Id")))
@@ -127,17 +128,20 @@ func (f *front) batter(ctx context.Context, h http.Header, once func() (int, err
 			return 0, ctx.Err()
 		}
 	}
-	first := make(chan struct{})
+	first := make(chan error, 1)
 	go func() {
-		defer close(first)
-		_, _ = once()
+		status, err := once()
+		if err == nil && status >= 300 {
+			err = fmt.Errorf("status %d", status)
+		}
+		first <- err
 	}()
 	if chance.IntN(2) == 0 {
-		<-first
+		err := <-first
+		first <- err
 	}
 	status, err := once()
-	<-first
-	return status, err
+	return status, errors.Join(err, <-first)
 }
 
 // relay passes the points around a call and answers what it was answered.

@@ -109,17 +109,23 @@ func (c *chain) body(ctx context.Context, template string, n int, r *request) (s
 	).Replace(template), nil
 }
 
-func (c *chain) virtualID(ctx context.Context, tenant, uid string) (string, error) {
-	resources, err := c.resources(ctx, tenant)
-	for _, r := range resources {
-		if r.UID == uid {
-			return r.VirtualID, err
+func (c *chain) virtualID(ctx context.Context, tenant, uid string) (virtual string, err error) {
+	err = until(ctx, func() (bool, error) {
+		resources, err := c.resources(ctx, tenant)
+		for _, r := range resources {
+			if r.UID == uid {
+				virtual = r.VirtualID
+			}
 		}
+		return virtual != "", err
+	})
+	if err != nil {
+		return "", fmt.Errorf("find the resource %s of %s: %w", uid, tenant, err)
 	}
-	return "", fmt.Errorf("%s has no resource %s: %w", tenant, uid, err)
+	return virtual, nil
 }
 
-// ended waits until a request is terminal.
+// await waits until a request is terminal.
 func (c *chain) await(ctx context.Context, r *request) error {
 	err := until(ctx, func() (bool, error) {
 		if r.poison {

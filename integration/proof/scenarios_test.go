@@ -5,6 +5,7 @@ package proof
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"kbnt.dev/virtualization/domain"
@@ -38,8 +39,11 @@ func on(t domain.RequestType) string {
 }
 
 // faulty is a machine with a fault.
-func faulty(fault string) string {
-	return machine[:len(machine)-2] + fmt.Sprintf(`,"labels":{"kbnt.dev/fault":"%s"}}}`, fault)
+func faulty(fault string) string { return withFault(machine, fault) }
+
+// withFault adds the label that the simulated hypervisor goes by.
+func withFault(body, fault string) string {
+	return strings.TrimSuffix(body, "}}") + fmt.Sprintf(`,"labels":{"kbnt.dev/fault":"%s"}}}`, fault)
 }
 
 // scenarios are all, those with more points of their own first.
@@ -58,6 +62,7 @@ func scenarios() []scenario {
 		{name: "cancel during boot", body: faulty("slow=3s@machine"), cancel: true, want: domain.Cancelled},
 		{name: "final refusal", body: faulty("terminal-at=machine"), want: domain.Fault},
 		{name: "poison event"},
+		{name: "machine on a network of its own", first: made(network), body: strings.Replace(machine, "{vlan}", "{own}", 1), want: domain.Completed, news: true},
 		{name: "never sent", body: volume, unsent: "intake", want: domain.Completed, sweeps: true, news: true},
 		{name: "request lost", body: volume, lose: eventing.TopicRequests, want: domain.Completed, sweeps: true, news: true},
 		{name: "result lost", body: volume, lose: eventing.TopicResults, want: domain.Completed, sweeps: true, news: true},
@@ -75,10 +80,10 @@ func (c *chain) prepare(ctx context.Context, s scenario, n int) (r *request, all
 		r.poison = true
 		return r, []*request{r}, nil
 	}
+	target := ""
 	for i, body := range s.first {
-		before := &request{tenant: r.tenant, id: fmt.Sprintf("before-%d-%d", n, i), target: r.target, want: domain.Completed, why: "before " + s.name}
-		all = append(all, before)
-		r.target = before.resource()
+		before := &request{tenant: r.tenant, id: fmt.Sprintf("before-%d-%d", n, i), target: target, want: domain.Completed, why: "before " + s.name}
+		all, target = append(all, before), before.resource()
 		if before.body, err = c.body(ctx, body, n, before); err != nil {
 			return nil, nil, err
 		}
@@ -88,6 +93,9 @@ func (c *chain) prepare(ctx context.Context, s scenario, n int) (r *request, all
 		if err := c.await(ctx, before); err != nil {
 			return nil, nil, err
 		}
+	}
+	if strings.Contains(s.body, "{target}") {
+		r.target = target
 	}
 	r.body, err = c.body(ctx, s.body, n, r)
 	return r, append(all, r), err
