@@ -42,7 +42,7 @@ func TestEveryEffectHasPoints(t *testing.T) {
 		"Graveyard":  {reflect.TypeFor[application.Graveyard](), db},
 		"Statistics": {reflect.TypeFor[application.Statistics](), db},
 		"Sender":     {reflect.TypeFor[application.Sender](), &sender{fake, g}},
-		"Hypervisor": {reflect.TypeFor[application.Hypervisor](), &hypervisor{fake, g}},
+		"Hypervisor": {reflect.TypeFor[application.Hypervisor](), &hypervisor{behind: fake, gate: g}},
 	} {
 		for i := range port.of.NumMethod() {
 			method := name + "." + port.of.Method(i).Name

@@ -22,12 +22,13 @@ import (
 	"kbnt.dev/virtualization/eventing/local"
 )
 
-// storm is what the way of the events does to them. What happens to one event
+// storm is how the world treats a chain. What happens to an event on its way
 // follows from the seed and the event's id.
 type storm struct {
 	Seed  uint64
 	Twice bool    // every delivery is made twice, one after the other or at once
 	Late  float64 // share of the events that are held back, so that others overtake them
+	Lost  float64 // share of the calls of the hypervisor that are not answered and take effect later
 }
 
 // front stands on both sides of the stand-ins for Knative: functions post to it

@@ -5,6 +5,7 @@ package proof
 import (
 	"context"
 	"iter"
+	"math/rand/v2"
 	"time"
 
 	"kbnt.dev/virtualization/application"
@@ -142,15 +143,34 @@ func subjectOf(e application.Event) string {
 
 // hypervisor has points around every call to the driver. Looking is one of them,
 // as it is what an outcome rests on.
+//
+// Some calls are not answered and take effect later, while their caller has given
+// up: within the time that a lease outlasts its holder for.
 type hypervisor struct {
-	behind application.Hypervisor
-	gate   *gate
+	behind  application.Hypervisor
+	gate    *gate
+	lost    float64       // share of the calls with an effect that are not answered
+	landing time.Duration // the longest until such a call takes effect
+}
+
+// unanswered makes a call in its own time, now and then, and reports that nobody
+// knows what became of it.
+func (h *hypervisor) unanswered(ctx context.Context, call func(context.Context)) error {
+	if rand.Float64() >= h.lost {
+		return nil
+	}
+	delay := rand.N(h.landing)
+	time.AfterFunc(delay, func() { call(context.WithoutCancel(ctx)) })
+	return &domain.Error{Op: "proof", Kind: domain.Unavailable, Code: "no-answer", Detail: "the answer is lost, and the call lands later"}
 }
 
 func (h *hypervisor) Ensure(ctx context.Context, want domain.Desired) (seen domain.Observation, err error) {
 	name := "Ensure " + string(want.Key.Kind)
 	if want.Key.Kind == domain.ThingMachine {
 		name += map[bool]string{true: " on", false: " off"}[want.On]
+	}
+	if err := h.unanswered(ctx, func(ctx context.Context) { _, _ = h.behind.Ensure(ctx, want) }); err != nil {
+		return seen, err
 	}
 	err = h.gate.around(name, want.Key.Resource, func() error { seen, err = h.behind.Ensure(ctx, want); return err })
 	return seen, err
@@ -162,6 +182,9 @@ func (h *hypervisor) Observe(ctx context.Context, key domain.Key) (seen domain.O
 }
 
 func (h *hypervisor) Delete(ctx context.Context, key domain.Key) (seen domain.Observation, err error) {
+	if err := h.unanswered(ctx, func(ctx context.Context) { _, _ = h.behind.Delete(ctx, key) }); err != nil {
+		return seen, err
+	}
 	err = h.gate.around("Delete "+string(key.Kind), key.Resource, func() error { seen, err = h.behind.Delete(ctx, key); return err })
 	return seen, err
 }

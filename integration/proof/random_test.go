@@ -32,7 +32,7 @@ var (
 // stormy is a chain whose events come twice and out of order.
 func stormy(seed uint64) settings {
 	s := quick()
-	s.Storm = storm{Seed: seed, Twice: true, Late: 0.1}
+	s.Storm = storm{Seed: seed, Twice: true, Late: 0.1, Lost: 0.05}
 	s.Pace.Deadline = 5 * time.Minute
 	return s
 }
@@ -140,7 +140,7 @@ func (d *driver) tenant(ctx context.Context, tenant int) (all []*request, err er
 		}
 		all, open = append(all, r), append(open, r)
 		d.progress <- 1
-		if chance.IntN(10) == 0 {
+		if chance.IntN(6) == 0 {
 			if _, err := d.cancel(ctx, r); err != nil {
 				return all, err
 			}

@@ -121,7 +121,7 @@ func (s settings) function(g *gate, log *slog.Logger) (fnhttp.Handler, error) {
 	u := application.New(s.Role, application.Ports{
 		Database: db, Codec: avro.New(avro.Options{Version: "proof"}), Sender: &sender{sinks, g}, Meter: meter, Clock: time.Now, Log: log,
 		Permissions: application.Roles{}, Policies: application.Baseline{},
-		Hypervisor: &hypervisor{simulation, g}, Orphans: meter.Orphans, Holder: uuid.NewString,
+		Hypervisor: &hypervisor{behind: simulation, gate: g, lost: s.Storm.Lost, landing: s.Pace.Landing * 8 / 10}, Orphans: meter.Orphans, Holder: uuid.NewString,
 	}, s.Pace.tunables())
 	switch s.Role {
 	case "intake":
