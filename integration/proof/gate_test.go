@@ -33,7 +33,7 @@ type gate struct {
 // What a gate does at a point that is armed.
 const (
 	die  = "die"  // end the process, as kill -9 does
-	drop = "drop" // the front loses the event it has just taken
+	drop = "drop" // the front loses the event it has just taken, the hypervisor its answer
 )
 
 func newGate(function string, record bool) *gate {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -25,6 +26,12 @@ func (c *chain) rest(ctx context.Context, requests []*request) error {
 	for _, r := range requests {
 		if err := c.await(ctx, r); err != nil {
 			return err
+		}
+	}
+	if c.settings.Storm.Lost > 0 { // a call that was not answered may still be on its way
+		select {
+		case <-time.After(c.settings.Pace.Landing):
+		case <-ctx.Done():
 		}
 	}
 	return until(ctx, func() (bool, error) {

@@ -153,39 +153,56 @@ type hypervisor struct {
 	landing time.Duration // the longest until such a call takes effect
 }
 
-// unanswered makes a call in its own time, now and then, and reports that nobody
-// knows what became of it.
-func (h *hypervisor) unanswered(ctx context.Context, call func(context.Context)) error {
-	if rand.Float64() >= h.lost {
-		return nil
+// call makes a call between its two points, or says that it was not answered and
+// makes it later.
+func (h *hypervisor) call(ctx context.Context, name, subject string, call func(context.Context) error) error {
+	if lost := h.gate.pass(name+"/before", subject); lost || rand.Float64() < h.lost {
+		time.AfterFunc(h.landing/2+rand.N(h.landing/2), func() {
+			_ = call(context.WithoutCancel(ctx))
+			h.gate.pass(name+"/after", subject)
+		})
+		return &domain.Error{Op: "proof", Kind: domain.Unavailable, Code: "no-answer", Detail: "the answer is lost, and the call lands later"}
 	}
-	delay := rand.N(h.landing)
-	time.AfterFunc(delay, func() { call(context.WithoutCancel(ctx)) })
-	return &domain.Error{Op: "proof", Kind: domain.Unavailable, Code: "no-answer", Detail: "the answer is lost, and the call lands later"}
+	err := call(ctx)
+	h.gate.pass(name+"/after", subject)
+	return err
 }
 
-func (h *hypervisor) Ensure(ctx context.Context, want domain.Desired) (seen domain.Observation, err error) {
+func (h *hypervisor) Ensure(ctx context.Context, want domain.Desired) (domain.Observation, error) {
 	name := "Ensure " + string(want.Key.Kind)
 	if want.Key.Kind == domain.ThingMachine {
 		name += map[bool]string{true: " on", false: " off"}[want.On]
 	}
-	if err := h.unanswered(ctx, func(ctx context.Context) { _, _ = h.behind.Ensure(ctx, want) }); err != nil {
-		return seen, err
+	answer := make(chan domain.Observation, 1)
+	err := h.call(ctx, name, want.Key.Resource, func(ctx context.Context) error {
+		seen, err := h.behind.Ensure(ctx, want)
+		answer <- seen
+		return err
+	})
+	return given(answer), err
+}
+
+func (h *hypervisor) Delete(ctx context.Context, key domain.Key) (domain.Observation, error) {
+	answer := make(chan domain.Observation, 1)
+	err := h.call(ctx, "Delete "+string(key.Kind), key.Resource, func(ctx context.Context) error {
+		seen, err := h.behind.Delete(ctx, key)
+		answer <- seen
+		return err
+	})
+	return given(answer), err
+}
+
+// given is the answer, or nothing if there is none yet.
+func given(answer <-chan domain.Observation) (seen domain.Observation) {
+	select {
+	case seen = <-answer:
+	default:
 	}
-	err = h.gate.around(name, want.Key.Resource, func() error { seen, err = h.behind.Ensure(ctx, want); return err })
-	return seen, err
+	return seen
 }
 
 func (h *hypervisor) Observe(ctx context.Context, key domain.Key) (seen domain.Observation, err error) {
 	err = h.gate.around("Observe "+string(key.Kind), key.Resource, func() error { seen, err = h.behind.Observe(ctx, key); return err })
-	return seen, err
-}
-
-func (h *hypervisor) Delete(ctx context.Context, key domain.Key) (seen domain.Observation, err error) {
-	if err := h.unanswered(ctx, func(ctx context.Context) { _, _ = h.behind.Delete(ctx, key) }); err != nil {
-		return seen, err
-	}
-	err = h.gate.around("Delete "+string(key.Kind), key.Resource, func() error { seen, err = h.behind.Delete(ctx, key); return err })
 	return seen, err
 }
 
