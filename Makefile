@@ -37,7 +37,7 @@ race:
 generate: ## rewrite what is made from code: the table of variables in README.md
 	go generate ./...
 
-integration: ## try it with other people\'s programs, and the proofs: kcat, Apache Kafka, PostgreSQL
+integration: ## try it with other people's programs, and the proofs: kcat, Apache Kafka, PostgreSQL
 	$(GOTEST) -count=1 -v -tags integration $(OTHERS)
 
 bench: ## measure

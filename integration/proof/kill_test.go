@@ -3,12 +3,10 @@
 package proof
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -73,39 +71,17 @@ func hasty() settings {
 // requests that have to do with another one.
 func TestKillAtEveryPoint(t *testing.T) {
 	s := server(t)
-	lines := record(t, s)
-	if *update {
-		if err := os.WriteFile(golden, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	data, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := strings.Split(strings.TrimSpace(string(bytes.TrimSpace(data))), "\n")
-	for _, l := range lines {
-		if !slices.Contains(want, l) {
-			t.Errorf("a run passes a point that is not in %s: %s", golden, l)
-		}
-	}
-	for _, l := range want {
-		if !slices.Contains(lines, l) {
-			t.Errorf("no run passes a point that is in %s: %s", golden, l)
-		}
-	}
-	var soon []string // those of scenarios that need a hasty chain
-	want = slices.DeleteFunc(want, func(l string) bool {
-		if !strings.Contains(l, *only) {
-			return true
-		}
+	var lines, soon []string // soon: those of scenarios that need a hasty chain
+	for _, l := range agreed(t, record(t, s)) {
 		name, _, _ := strings.Cut(l, ": ")
-		i := slices.IndexFunc(scenarios(), func(s scenario) bool { return s.name == name && s.hasty })
-		if i >= 0 {
+		switch {
+		case !strings.Contains(l, *only):
+		case slices.ContainsFunc(scenarios(), func(s scenario) bool { return s.name == name && s.hasty }):
 			soon = append(soon, l)
+		default:
+			lines = append(lines, l)
 		}
-		return i >= 0
-	})
+	}
 	began := time.Now()
 	t.Run("kills", func(t *testing.T) {
 		var beside sync.WaitGroup // not t.Parallel: they wait most of the time, and need no processor each
@@ -114,8 +90,8 @@ func TestKillAtEveryPoint(t *testing.T) {
 			beside.Go(func() {
 				t.Run(fmt.Sprintf("chain %d", i), func(t *testing.T) {
 					var mine []string
-					for n := i; n < len(want); n += *chains {
-						mine = append(mine, want[n])
+					for n := i; n < len(lines); n += *chains {
+						mine = append(mine, lines[n])
 					}
 					killAll(t, openChain(t, s, quick()), mine)
 				})
@@ -125,110 +101,7 @@ func TestKillAtEveryPoint(t *testing.T) {
 			t.Run("hasty chain", func(t *testing.T) { killAll(t, openChain(t, s, hasty()), soon) })
 		})
 	})
-	t.Logf("%d points in %s", len(want)+len(soon), time.Since(began).Round(time.Second))
-}
-
-// record runs every scenario once without a death, and returns a line for each
-// point: the scenario, the function and the point.
-func record(t *testing.T, s *postgrestest.Server) []string {
-	t.Helper()
-	recording := func(s settings) settings {
-		s.Record = true
-		return s
-	}
-	quiet, restless, impatient := openChain(t, s, calm()), openChain(t, s, recording(quick())), openChain(t, s, recording(hasty()))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	found := make([][]string, len(scenarios()))
-	var all sync.WaitGroup
-	var alone []func() // they kill what the others need
-	for i, sc := range scenarios() {
-		c := quiet
-		switch {
-		case sc.sweeps:
-			c = restless
-		case sc.hasty:
-			c = impatient
-		}
-		run := func() {
-			points, err := c.record(ctx, sc, i)
-			if err != nil {
-				t.Errorf("record %s: %v\n%s", sc.name, err, c.words())
-			}
-			found[i] = points
-		}
-		if sc.unsent != "" {
-			alone = append(alone, run)
-			continue
-		}
-		all.Go(run)
-	}
-	all.Wait()
-	for _, run := range alone {
-		run()
-	}
-	if t.Failed() {
-		t.FailNow()
-	}
-	var lines []string
-	known := map[string]bool{}
-	for i, sc := range scenarios() {
-		for _, p := range found[i] {
-			if !sc.news || !known[p] {
-				lines = append(lines, sc.name+": "+p)
-			}
-		}
-		for _, p := range found[i] {
-			known[p] = true
-		}
-	}
-	return lines
-}
-
-// record runs a scenario and returns the points that its request passed, once no
-// more come.
-func (c *chain) record(ctx context.Context, s scenario, n int) (points []string, err error) {
-	r, all, err := c.prepare(ctx, s, n)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.act(ctx, s, r, func() error { return c.forget(ctx, r.subjects()...) }); err != nil {
-		return nil, err
-	}
-	end := c.await // what only a sweep would send stays unsent in a calm chain
-	if s.sweeps || s.hasty {
-		end = func(ctx context.Context, r *request) error { return c.rest(ctx, all) }
-	}
-	for _, r := range all {
-		if err := end(ctx, r); err != nil {
-			return nil, err
-		}
-	}
-	same := 0
-	err = until(ctx, func() (bool, error) {
-		now, err := c.seen(ctx, r.subjects()...)
-		if same++; !slices.Equal(now, points) || !paired(now) {
-			same = 0
-		}
-		points = now
-		return same >= 6, err
-	})
-	if err != nil {
-		err = fmt.Errorf("wait for the last of %q: %w", points, err)
-	}
-	return points, err
-}
-
-// paired reports whether whoever is at a point before something has also come to
-// the point behind it.
-func paired(points []string) bool {
-	return !slices.ContainsFunc(points, func(p string) bool {
-		name, before := strings.CutSuffix(p, "/before")
-		if name, called := strings.CutSuffix(name, " call"); called {
-			return !slices.Contains(points, name+" answer/after")
-		}
-		return before && !slices.Contains(points, name+"/after")
-	})
+	t.Logf("%d points in %s", len(lines)+len(soon), time.Since(began).Round(time.Second))
 }
 
 // killAll takes one line after the other: a request of its scenario, a death at its
@@ -288,15 +161,17 @@ func killAll(t *testing.T, c *chain, lines []string) {
 func (c *chain) dieAt(ctx context.Context, s scenario, r *request, role, point string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	revived := make(chan error, 1)
+	var reviving sync.WaitGroup
+	var revived error
 	err := c.act(ctx, s, r, func() error {
 		if err := c.arm(ctx, role, point, die, r.subjects()...); err != nil {
 			return err
 		}
-		go func() { revived <- c.revive(ctx, role) }()
+		reviving.Go(func() { revived = c.revive(ctx, role) })
 		return nil
 	})
-	return errors.Join(err, <-revived)
+	reviving.Wait()
+	return errors.Join(err, revived)
 }
 
 // mustHold waits until a chain is at rest and fails the test for all that is broken.
