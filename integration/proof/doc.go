@@ -43,6 +43,7 @@
 //	make integration                       all, with 120 random requests and 10 deaths
 //	go test -tags integration ./integration/proof -run Kill -v
 //	  -only "stop machine: provision"      only these lines of testdata/points.txt
+//	  -twice                               events come twice and late while they die
 //	  -chains 6                            more beside each other, default 3
 //	  -update                              rewrite testdata/points.txt
 //	go test -tags integration ./integration/proof -run Random -v -timeout 30m

@@ -87,6 +87,8 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for _, subject := range q["subject"] {
 			g.armed[q.Get("point")+"\n"+subject] = q.Get("do")
 		}
+	case "/proof/disarm":
+		clear(g.armed)
 	case "/proof/forget":
 		for _, subject := range q["subject"] {
 			delete(g.seen, subject)
