@@ -25,10 +25,10 @@ var manyRows = []string{
 		CASE WHEN i <= 100 THEN 'PROCESSING' ELSE 'COMPLETED' END, 'DONE', true, 1, 0, now(), now(), now(), now(), now(),
 		CASE WHEN i <= 100 THEN now() END FROM generate_series(1, 100000) i`,
 	`INSERT INTO steps SELECT i / 3, 'step-' || i % 3, i % 3, now(), 0, 'SUCCESS', NULL FROM generate_series(3, 300000) i`,
-	`INSERT INTO outbox SELECT i, 'e-' || i, '', '', '', now(), '', '', NULL, 'data', 'requests', CASE WHEN i <= 100 THEN now() END, now(), 1 FROM generate_series(1, 100000) i`,
+	`INSERT INTO outbox SELECT i, 'e-' || i, '', '', '', '', now(), '', '', NULL, 'data', 'requests', CASE WHEN i <= 100 THEN now() END, now(), 1 FROM generate_series(1, 100000) i`,
 	`INSERT INTO inbox SELECT i, 'provision', 'e-' || i, now(), now(), 1, 0, 0, now() FROM generate_series(1, 100000) i`,
 	`INSERT INTO claims SELECT 'ip/' || i % 1000, i::text, 'uid-' || i, 1, '', NULL FROM generate_series(1, 100000) i`,
-	`INSERT INTO dead_letters SELECT 'd-' || i, 'tenant-' || i % 100, 'm-' || i, '', '', 'x', '', '', '', '', '', now(), '', '', NULL, NULL, '',
+	`INSERT INTO dead_letters SELECT 'd-' || i, 'tenant-' || i % 100, 'm-' || i, '', '', 'x', '', '', '', '', '', '', now(), '', '', NULL, NULL, '',
 		CASE WHEN i <= 100 THEN 'OPEN' ELSE 'MOOT' END, '', now() FROM generate_series(1, 10000) i`,
 	`ANALYZE`,
 }
