@@ -107,17 +107,15 @@ func (p *Provision) fail(ctx context.Context, h *hold, cause error) error {
 	p.Log.WarnContext(ctx, "refused by the hypervisor", "requestId", h.request.ID, "reason", reason, "error", cause)
 	err := p.keep(ctx, h, Scope{}, func(w *Work) error {
 		w.Resource.Release(h.epoch, w.Now)
-		if domain.KindOf(cause) == domain.Forbidden { // our permissions, not the client's fault: tell an operator
+		turned = turn(w, domain.Fault, reason)
+		if !turned || domain.KindOf(cause) == domain.Forbidden { // our permissions, not the client's fault: tell an operator
 			bury(w, p.Function, domain.ReasonRefused, cause.Error(), p.Codec)
 		}
-		turned = turn(w, domain.Fault, reason)
 		if turned {
 			failed := domain.NewStep(domain.ResourceProvisioned, w.Now, w.Now.Sub(h.request.BegunAt), map[string]any{"reason": reason, "detail": detailOf(cause)})
 			failed.Status = domain.StepFailed
 			w.Note(failed)
-			return nil
 		}
-		bury(w, p.Function, domain.ReasonRefused, cause.Error(), p.Codec)
 		return nil
 	})
 	if err == nil && !turned {

@@ -281,8 +281,11 @@ func (w *Work) Free(coolDown time.Duration) {
 	w.Additions.Free, w.Additions.CoolDown = true, coolDown
 }
 
-// Bury stores a dead letter about this request.
+// Bury stores a dead letter about this request. The same one twice is one.
 func (w *Work) Bury(d DeadLetter) {
+	if slices.ContainsFunc(w.Additions.Letters, func(l DeadLetter) bool { return l.ID == d.ID }) {
+		return
+	}
 	d.Tenant, d.MessageID, d.RequestID, d.State, d.At = w.Request.Tenant, w.Request.MessageID, w.Request.ID, LetterOpen, w.Now
 	w.Additions.Letters = append(w.Additions.Letters, d)
 }
