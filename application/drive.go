@@ -48,21 +48,12 @@ func (p *Provision) drive(ctx context.Context, h *hold) error {
 
 // attempt acts once and then looks until the task is done or patience ends.
 func (p *Provision) attempt(ctx context.Context, h *hold, t task, patience time.Time) (domain.Observation, error) {
-	act, seen := p.Hypervisor.Observe, domain.Observation{}
-	if t.gone != nil {
-		act = p.Hypervisor.Delete
-	}
-	var err error
-	if t.want != nil {
-		seen, err = p.Hypervisor.Ensure(ctx, *t.want)
-	} else {
-		seen, err = act(ctx, t.key())
-	}
 	if t.wait != nil {
 		if err := p.network(ctx, h); err != nil {
-			return seen, err
+			return domain.Observation{}, err
 		}
 	}
+	seen, err := p.act(ctx, t)
 	looked := p.Clock()
 	for {
 		switch {
@@ -104,6 +95,17 @@ func (p *Provision) attempt(ctx context.Context, h *hold, t task, patience time.
 func (p *Provision) wanted(ctx context.Context, h *hold) bool {
 	r, err := p.Records.Request(ctx, h.request.Tenant, h.request.ID)
 	return err != nil || r.Request.Goal == h.request.Goal
+}
+
+// act is the one call of a task that may have an effect.
+func (p *Provision) act(ctx context.Context, t task) (domain.Observation, error) {
+	switch {
+	case t.want != nil:
+		return p.Hypervisor.Ensure(ctx, *t.want)
+	case t.gone != nil:
+		return p.Hypervisor.Delete(ctx, *t.gone)
+	}
+	return p.Hypervisor.Observe(ctx, *t.wait)
 }
 
 // network returns nil when the tenant's own network of a machine is settled.
