@@ -56,8 +56,8 @@ const (
 	CodeTryAgain    = "try-again"    // answered: nothing was done, the next attempt may succeed
 
 	// CodeRegistryAway: the schema registry is needed to encode or to read an
-	// event, and did not answer as it should. It is no attempt: a machine that
-	// runs is not undone because its result cannot be written down yet.
+	// event, and did not answer as it should. It is no attempt; only the
+	// deadline undoes a machine whose result cannot be written down.
 	CodeRegistryAway = "registry-away"
 )
 
