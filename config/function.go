@@ -85,7 +85,7 @@ type Provision struct {
 	ReapOrphans bool       `default:"false" desc:"true: the sweep deletes what is on the hypervisor and belongs to no live resource; false: it counts and logs them"`
 
 	MaxAttempts  int           `default:"5" min:"1" max:"30" desc:"deliveries of one event that meet trouble before its request fails; a source retries 30 times"`
-	DeliveryTime time.Duration `default:"20s" min:"1s" max:"25s" desc:"longest work on one delivery, below the 25 s of the source"`
+	DeliveryTime time.Duration `default:"20s" min:"1s" max:"20s" desc:"longest work on one delivery; what came of it is saved and sent in the 5 s that the source waits beyond"`
 	Patience     time.Duration `default:"15s" min:"1ms" max:"25s" desc:"longest wait within a delivery for a resource to be ready, below KBNT_DELIVERY_TIME"`
 	Poll         time.Duration `default:"500ms" min:"1ms" max:"10s" desc:"between two looks at what is waited for"`
 }
@@ -96,7 +96,7 @@ type Notify struct {
 	RequestsURL  URL           `required:"true" desc:"the KafkaSink of virtualization-requests"`
 	ResultsURL   URL           `required:"true" desc:"the KafkaSink of virtualization-results"`
 	SinkURL      URL           `required:"true" desc:"where public events go: the Broker of virtualization-events"`
-	DeliveryTime time.Duration `default:"20s" min:"1s" max:"25s" desc:"longest work on one delivery, below the 25 s of the source"`
+	DeliveryTime time.Duration `default:"20s" min:"1s" max:"20s" desc:"longest work on one delivery, below the 25 s of the source"`
 }
 
 // ReadRole reads which function this instance is to be; the error is a [Mistake].

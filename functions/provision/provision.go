@@ -25,10 +25,14 @@ type Ports struct {
 	Metrics   http.Handler
 	Ready     func(context.Context) error // nil error: deliveries can be handled
 	Log       *slog.Logger
-	Patience  time.Duration // longest work on one delivery
+	Patience  time.Duration // longest work on one delivery; to save and to send what came of it takes Reserve more
 	Unsent    time.Duration // how long an event may wait before any function sends it
 	Close     func() error  // closes what the ports hold open; nil: nothing
 }
+
+// Reserve is what a delivery may take after its work, to save and to send what
+// came of it. The patience of the KafkaSource is the sum of both and a cold start.
+const Reserve = 4 * time.Second
 
 // Function is an instanced function of func's HTTP middleware.
 type Function struct {
@@ -40,7 +44,7 @@ type Function struct {
 func New(p Ports) *Function {
 	f := &Function{ports: p, mux: http.NewServeMux()}
 	f.mux.Handle("GET /metrics", p.Metrics)
-	f.mux.Handle("/", httpsource.Handler(httpsource.Options{Function: "provision", Handle: f.deliver, Log: p.Log, Patience: p.Patience}))
+	f.mux.Handle("/", httpsource.Handler(httpsource.Options{Function: "provision", Handle: f.deliver, Log: p.Log, Patience: p.Patience + Reserve}))
 	return f
 }
 

@@ -61,6 +61,6 @@ func Open(c config.Provision, log *slog.Logger) (*Function, error) {
 	ready := probe.New(probe.Options{Name: c.Needs(), Look: probe.All(store.Ping, func(ctx context.Context) error { return codec.Prepare(ctx, eventing.SchemaResult) }), First: meter.ColdStart, Log: log})
 	return New(Ports{
 		Provision: u.Provision, Sweep: u.Sweep, Relay: u.Relay, Metrics: meter.Handler(), Ready: ready.Ready, Close: store.Close, Log: log,
-		Patience: c.DeliveryTime + u.Unsent, Unsent: u.Unsent,
+		Patience: c.DeliveryTime, Unsent: u.Unsent,
 	}), nil
 }
