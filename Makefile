@@ -5,10 +5,10 @@ PROGRAM := go run ./cmd/kbnt
 OTHERS  := ./integration/... ./infrastructure/postgres/... ./infrastructure/avro/...
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format lint race generate integration bench image deploy clean
+.PHONY: help run demo test check format lint race generate integration e2e bench image deploy clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start the whole platform on this machine: Kafka, the functions, a hypervisor
 	$(PROGRAM)
@@ -27,8 +27,10 @@ format:
 lint:
 	go vet ./...
 	go vet -tags integration $(OTHERS)
+	go vet -tags e2e ./integration/e2e
 	go tool staticcheck ./...
 	go tool staticcheck -tags integration $(OTHERS)
+	go tool staticcheck -tags e2e ./integration/e2e
 
 # Generated text (the table in README.md, goldens) is compared by tests.
 race:
@@ -36,6 +38,9 @@ race:
 
 generate: ## rewrite what is made from code: the table of variables in README.md
 	go generate ./...
+
+e2e: ## try the platform in the cluster that KUBECONFIG names
+	$(GOTEST) -count=1 -v -timeout 40m -tags e2e ./integration/e2e
 
 integration: ## try it with other people's programs, and the proofs: kcat, Apache Kafka, PostgreSQL
 	$(GOTEST) -count=1 -v -tags integration $(OTHERS)

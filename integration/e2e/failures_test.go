@@ -1,0 +1,100 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"kbnt.dev/virtualization/eventing"
+)
+
+// TestPoison puts an event on the topic of requests that can never be handled: it
+// goes to the dead letters with its reason, and requests behind it are not held up.
+func TestPoison(t *testing.T) {
+	p := connect(t)
+	id := "poison-" + p.run
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+sinks(t)+"/"+namespace+"/virtualization-requests", strings.NewReader("no Avro"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "kafka-sink-ingress.knative-eventing.svc.cluster.local"
+	for k, v := range map[string]string{"Ce-Specversion": "1.0", "Ce-Id": id, "Ce-Source": "/e2e", "Ce-Type": eventing.TypeRequested,
+		"Ce-Partitionkey": id, "Content-Type": eventing.ContentTypeAvro} {
+		r.Header.Set(k, v)
+	}
+	resp, err := p.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("the KafkaSink answered %s, want 202", resp.Status)
+	}
+	behind := p.volume(t, "{}")
+	behind.Type = "ALLOCATE_STORAGE"
+	t.Cleanup(func() { p.remove(t, behind) })
+	p.completed(t, behind.RequestID)
+
+	deadline := time.Now().Add(patience)
+	for {
+		var page struct {
+			DeadLetters []struct {
+				Reason string
+				Event  struct{ ID string }
+			}
+		}
+		p.call(t, http.MethodGet, "/api/v1/dead-letters", "", http.StatusOK, &page)
+		for _, l := range page.DeadLetters {
+			if l.Event.ID == id {
+				t.Logf("it is a dead letter: %s", l.Reason)
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is no dead letter after %s; there are %+v", id, patience, page.DeadLetters)
+		}
+		time.Sleep(poll)
+	}
+}
+
+// TestKilled ends each function in the middle of a request, as a node that dies
+// does. What was begun is finished once, by another instance.
+func TestKilled(t *testing.T) {
+	for _, function := range functions {
+		t.Run(function, func(t *testing.T) {
+			p := connect(t)
+			r := p.volume(t, `{"kbnt.dev/fault":"slow=5s"}`) // for a simulated hypervisor; others are slow by themselves
+			r.Type = "ALLOCATE_STORAGE"
+			t.Cleanup(func() { p.remove(t, r) })
+			if function != "kbnt-intake" {
+				p.await(t, r.RequestID, "begun", func(r request) bool { return len(r.Steps) > 6 })
+			}
+			kill(t, function)
+			began := time.Now()
+			p.completed(t, r.RequestID)
+			t.Logf("completed %s after the death of %s", time.Since(began).Round(10*time.Millisecond), function)
+		})
+	}
+}
+
+// TestSinkAway takes away where results go while a request is under way, for
+// longer than a function waits for it.
+func TestSinkAway(t *testing.T) {
+	p := connect(t)
+	back := take(t, "kafkasink", "virtualization-results")
+	r := p.volume(t, "{}")
+	r.Type = "ALLOCATE_STORAGE"
+	t.Cleanup(func() { p.remove(t, r) })
+	p.await(t, r.RequestID, "decided, and its result unsent", func(r request) bool { return len(r.Steps) >= 14 })
+	time.Sleep(10 * time.Second)
+	if r := p.await(t, r.RequestID, "there", func(request) bool { return true }); !r.FinishedAt.IsZero() {
+		t.Fatalf("%s finished without its result: %+v", r.RequestID, r)
+	}
+	back()
+	began := time.Now()
+	p.completed(t, r.RequestID)
+	t.Logf("completed %s after the KafkaSink came back", time.Since(began).Round(10*time.Millisecond))
+}
