@@ -46,6 +46,7 @@
 //	  -twice                               events come twice and late while they die
 //	  -chains 6                            more beside each other, default 3
 //	  -update                              rewrite testdata/points.txt
+//	  -kafka                               Apache Kafka, one for each chain
 //	go test -tags integration ./integration/proof -run Random -v -timeout 30m
 //	  -requests 1000 -kills 50             the long run
 //	  -seed 42                             what is asked, which fault, and who dies, as before

@@ -103,12 +103,12 @@ func TestKillAtEveryPoint(t *testing.T) {
 					for n := i; n < len(lines); n += *chains {
 						mine = append(mine, lines[n])
 					}
-					killAll(t, openChain(t, s, dying()), mine)
+					killAll(t, openChain(t, s, onKafka(t, dying())), mine)
 				})
 			})
 		}
 		beside.Go(func() {
-			t.Run("hasty chain", func(t *testing.T) { killAll(t, openChain(t, s, hasty()), soon) })
+			t.Run("hasty chain", func(t *testing.T) { killAll(t, openChain(t, s, onKafka(t, hasty())), soon) })
 		})
 	})
 	t.Logf("%d points in %s", len(lines)+len(soon), time.Since(began).Round(time.Second))

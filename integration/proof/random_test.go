@@ -26,7 +26,7 @@ var (
 	seed      = flag.Uint64("seed", 0, "of the random run; 0 takes a new one")
 	requests  = flag.Int("requests", 120, "of the random run")
 	kills     = flag.Int("kills", 10, "processes that die in the random run")
-	realKafka = flag.Bool("kafka", false, "the random run uses Apache Kafka, and ends that as well")
+	realKafka = flag.Bool("kafka", false, "on Apache Kafka, one for each chain; the random run ends that as well")
 )
 
 // stormy is a chain whose events come twice and out of order.
@@ -90,6 +90,19 @@ func TestRandom(t *testing.T) {
 		types[r.kind]++
 	}
 	t.Logf("seed %d: %d requests %v ended %v; died: %v", *seed, len(all), types, tally, died)
+}
+
+// onKafka gives a chain an Apache Kafka of its own, if the flag says so. Chains
+// cannot share one: their topics and groups have the same names.
+func onKafka(t *testing.T, s settings) settings {
+	t.Helper()
+	if os.Getenv("KAFKA_BROKERS") != "" && *realKafka {
+		t.Skip("KAFKA_BROKERS names one Kafka, and each chain needs its own")
+	}
+	if *realKafka {
+		s.Brokers = apacheKafka(t).Addresses()
+	}
+	return s
 }
 
 func apacheKafka(t *testing.T) *kafka.Broker {
