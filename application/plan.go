@@ -98,6 +98,7 @@ func machine(r *domain.Resource, on bool) *domain.Desired {
 func volume(r *domain.Resource) *domain.Desired {
 	d := desired(r, volumeKey(r))
 	if m := d.Spec.Machine; m != nil { // the root volume of a machine
+		d.Image = m.Image
 		d.Spec = domain.Specification{Volume: &domain.VolumeSpec{Size: m.Disk, Type: m.DiskType}}
 	}
 	return d

@@ -62,7 +62,8 @@ type Desired struct {
 	VLAN      int    //
 	Address   netip.Prefix
 	Gateway   netip.Addr
-	Root      Key // machines: the volume to boot from
+	Root      Key    // machines: the volume to boot from
+	Image     string `json:",omitempty"` // root volumes: what is on it to begin with, a name in the operator's catalogue; empty: nothing
 	Spec      Specification
 }
 

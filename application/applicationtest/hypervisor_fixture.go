@@ -31,7 +31,7 @@ func (*fixture) uid() string { return domain.ResourceUID(rand.Text()) }
 // volume is a root volume that is wanted.
 func (f *fixture) volume(uid string) domain.Desired {
 	return domain.Desired{
-		Key: domain.Key{Resource: uid, Kind: domain.ThingVolume}, Tenant: "acme", VirtualID: "VM-C0FFEE00", Host: f.Host,
+		Key: domain.Key{Resource: uid, Kind: domain.ThingVolume}, Tenant: "acme", VirtualID: "VM-C0FFEE00", Host: f.Host, Image: f.Machine.Image,
 		Spec: domain.Specification{Volume: &domain.VolumeSpec{Size: f.Machine.Disk, Type: f.Machine.DiskType}},
 	}
 }
