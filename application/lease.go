@@ -15,6 +15,7 @@ type hold struct {
 	steps    []domain.Step
 	epoch    int64     // of the lease
 	until    time.Time // of this process: when its budget ends
+	hint     bool      // no event of ours brought this delivery
 	driver   string
 	seen     domain.Observation // of the resource's main thing, last
 }
@@ -22,10 +23,11 @@ type hold struct {
 // acquire is transaction P1: it notes the arrival, turns the goal of a request
 // whose time or attempts are used up, counts the attempt, and takes the lease.
 //
-// A nil hold without an error means that the request is decided; result is then
-// its event, if that still waits to be sent. Unavailable with the code "busy":
-// somebody holds the lease.
-func (p *Provision) acquire(ctx context.Context, messageID string, arrival *Arrival, n Notice) (h *hold, result *Outgoing, err error) {
+// A nil hold without an error means that the request is decided, or that a hint
+// came before its event; result is then the event about the decision, if that
+// still waits to be sent. Unavailable with the code "busy": somebody holds the
+// lease.
+func (p *Provision) acquire(ctx context.Context, messageID string, arrival *Arrival, n Notice, hint bool) (h *hold, result *Outgoing, err error) {
 	asked := p.Clock()
 	busy := false
 	var t tally
@@ -41,6 +43,9 @@ func (p *Provision) acquire(ctx context.Context, messageID string, arrival *Arri
 			}
 			return nil
 		}
+		if hint && !q.Begun {
+			return nil // its event is on the way, and steps 8 to 10 are that event's
+		}
 		if busy = r.Lease.Until.After(w.Now); busy {
 			return nil // what was noted is kept
 		}
@@ -55,7 +60,7 @@ func (p *Provision) acquire(ctx context.Context, messageID string, arrival *Arri
 		}
 		q.TouchedAt = w.Now
 		epoch, _ := r.Acquire(p.Holder(), w.Now, w.Now.Add(p.Budget+p.Landing))
-		h = &hold{request: q.Clone(), resource: r.Clone(), steps: append([]domain.Step(nil), w.Steps...), epoch: epoch, until: asked.Add(p.Budget)}
+		h = &hold{request: q.Clone(), resource: r.Clone(), steps: append([]domain.Step(nil), w.Steps...), epoch: epoch, until: asked.Add(p.Budget), hint: hint}
 		return nil
 	})
 	if err != nil {
@@ -122,7 +127,7 @@ func (p *Provision) keep(ctx context.Context, h *hold, scope Scope, change func(
 var errLost = &domain.Error{Op: "provision", Kind: domain.Unavailable, Code: CodeBusy, Detail: "the goal or the lease changed meanwhile"}
 
 // release is transaction P3: it frees the lease, unless a call may still take
-// effect, and takes an attempt back that was only waiting.
+// effect, and takes an attempt back that was only waiting, or was a hint's.
 func (p *Provision) release(ctx context.Context, h *hold, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.Landing)
 	defer cancel()
@@ -130,13 +135,14 @@ func (p *Provision) release(ctx context.Context, h *hold, cause error) error {
 		if !w.Resource.Holds(h.epoch) {
 			return nil // another has it; there is nothing of ours to free
 		}
+		forward := w.Request.Goal == domain.ToTarget && h.request.Goal == domain.ToTarget
+		if forward && (waits(cause) || h.hint) {
+			w.Request.Attempts--
+		}
 		if waits(cause) {
 			w.Request.NotReady++
-			if w.Request.Goal == domain.ToTarget && h.request.Goal == domain.ToTarget {
-				w.Request.Attempts--
-				if codeIs(cause, CodeNotReady) {
-					w.Request.Phase = domain.PhaseVerifying
-				}
+			if forward && codeIs(cause, CodeNotReady) {
+				w.Request.Phase = domain.PhaseVerifying
 			}
 		}
 		if answered(cause) {

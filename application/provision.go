@@ -57,10 +57,12 @@ func (p *Provision) Handle(ctx context.Context, e Event, arrival Arrival) (err e
 }
 
 // Wake looks at a request and does what is to be done about it now. arrival is
-// nil when no event of ours woke it.
+// nil when no event of ours woke it: such a hint begins no request, and counts
+// no attempt.
 func (p *Provision) Wake(ctx context.Context, n Notice, arrival *Arrival) error {
+	hint := arrival == nil
 	for {
-		h, result, err := p.acquire(ctx, n.MessageID, arrival, n)
+		h, result, err := p.acquire(ctx, n.MessageID, arrival, n, hint)
 		if err != nil {
 			return err
 		}

@@ -96,6 +96,17 @@ const (
 	// GroupDeadLetters reads TopicDeadLetters back to provision, so that what a
 	// source gave up on is known to operators.
 	GroupDeadLetters = "virtualization-dead-letters-service-group"
+
+	// GroupHints (optional component) reads TopicHints.
+	GroupHints = "virtualization-hints-service-group"
+)
+
+// Labels or annotations of the Kubernetes objects that a machine consists of, by
+// which a hint is understood: its data is such an object. One without them is
+// not ours.
+const (
+	KeyTenant    = "kbnt.dev/tenant"              // whose it is
+	KeyVirtualID = "kbnt.dev/virtual-resource-id" // "VM-0909A693"
 )
 
 // Service names, as the source of this product calls them, in histories and

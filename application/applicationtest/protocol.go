@@ -22,6 +22,7 @@ func TestProtocol(t *testing.T, open func(t *testing.T) Stores) {
 		"Path":            pathCases(),
 		"Counterexamples": counterexamples(),
 		"Trouble":         troubleCases(),
+		"Hints":           hintCases(),
 	} {
 		for name, test := range tests {
 			t.Run(topic+"/"+name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 // Package provision is the function that creates real resources: a KafkaSource
 // posts the events of virtualization-requests to it, a PingSource its sweeps,
-// and another KafkaSource what went to the dead letters.
+// and other KafkaSources what went to the dead letters and, where that component
+// is installed, hints that a machine changed.
 //
 // It decides nothing by itself: it receives a delivery, hands it to the use case
 // and answers with the verdict. It is not called by clients.
@@ -10,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"kbnt.dev/virtualization/application"
@@ -73,6 +75,9 @@ func (f *Function) deliver(ctx context.Context, e application.Event, a applicati
 	switch {
 	case e.Type == eventing.TypeSweep:
 		f.sweep(ctx)
+		return nil
+	case strings.HasPrefix(e.Type, eventing.TypeHintPrefix):
+		f.hint(ctx, e)
 		return nil
 	case a.GaveUp != "":
 		return f.ports.Provision.Poison.Undelivered(ctx, e, a)
