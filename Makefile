@@ -2,7 +2,7 @@
 GOTEST  ?= go test
 PROGRAM := go run ./cmd/kbnt
 # What is tried with other people's programs, under the build tag integration.
-OTHERS  := ./integration/... ./infrastructure/postgres/... ./infrastructure/avro/...
+OTHERS  := ./integration/... ./infrastructure/postgres/... ./infrastructure/avro/... ./monitoring/...
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check format lint race generate integration e2e bench image deploy clean
@@ -42,7 +42,7 @@ generate: ## rewrite what is made from code: the table of variables in README.md
 e2e: ## try the platform in the cluster that KUBECONFIG names
 	$(GOTEST) -count=1 -v -timeout 40m -tags e2e ./integration/e2e
 
-integration: ## try it with other people's programs, and the proofs: kcat, Apache Kafka, PostgreSQL
+integration: ## try it with other people's programs, and the proofs: kcat, Kafka, PostgreSQL, promtool
 	$(GOTEST) -count=1 -v -tags integration $(OTHERS)
 
 bench: ## measure
