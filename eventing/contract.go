@@ -105,8 +105,8 @@ const (
 // which a hint is understood: its data is such an object. One without them is
 // not ours.
 const (
-	KeyTenant    = "kbnt.dev/tenant"              // whose it is
-	KeyVirtualID = "kbnt.dev/virtual-resource-id" // "VM-0909A693"
+	KeyTenant    = "kbnt.dev/tenant"     // whose it is
+	KeyVirtualID = "kbnt.dev/virtual-id" // "VM-0909A693"
 )
 
 // Service names, as the source of this product calls them, in histories and
