@@ -35,8 +35,14 @@ image() {
 	echo "$(cat bin/image) ($version)"
 }
 
+# named prints what the func.yaml files mount and refer to, as kubectl calls it:
+# configmap/kbnt-settings, secret/kbnt-store.
+named() {
+	sed 's/#.*//' func.yaml functions/*/func.yaml | grep -oE '(configMap|secret): *[a-z0-9-]+' | sed 's/configMap/configmap/; s/: */\//' | sort -u
+}
+
 # deploy runs that image as the three functions, each as its func.yaml says. They
-# must find their namespace, service accounts and the Secret with DATABASE_URL.
+# must find their namespace, service accounts, ConfigMaps and Secrets.
 deploy() {
 	need func https://knative.dev/docs/functions/install-func
 	need kubectl https://kubernetes.io/docs/tasks/tools
@@ -44,8 +50,9 @@ deploy() {
 	kubectl get --request-timeout=10s namespace kbnt -o name >/dev/null ||
 		die "no cluster answers, or it has no namespace kbnt; kubectl config current-context says which one is asked"
 	local missing
-	missing=$(kubectl -n kbnt get secret/kbnt-store serviceaccount/kbnt-{intake,provision,notify} -o name 2>&1 >/dev/null || true)
-	[ -z "$missing" ] || die "the cluster is not prepared:
+	# shellcheck disable=SC2046 # several names
+	missing=$(kubectl -n kbnt get $(named) serviceaccount/kbnt-{intake,provision,notify} -o name 2>&1 >/dev/null || true)
+	[ -z "$missing" ] || die "the cluster is not prepared (kubectl apply -k config/cluster/minimal or production; config/cluster/secrets):
 $missing"
 	for folder in . functions/provision functions/notify; do
 		mkdir -p "$scratch/$folder"

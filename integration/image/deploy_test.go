@@ -76,6 +76,8 @@ func TestFuncScriptSaysWhatIsMissing(t *testing.T) {
 		"a cluster": {"better than what func would say", "deploy", map[string]string{"func": ok, "kubectl": "exit 1"}, nil, "r/kbnt@sha256:1", "no cluster answers"},
 		"a Secret": {"func would say it for one function after the other", "deploy", map[string]string{"func": ok,
 			"kubectl": `case "$*" in *namespace*) exit 0;; esac; echo 'secrets "kbnt-store" not found' >&2; exit 1`}, nil, "r/kbnt@sha256:1", `secrets "kbnt-store" not found`},
+		"a ConfigMap": {"its pod would never start, and say so where nobody looks", "deploy", map[string]string{"func": ok,
+			"kubectl": `case "$*" in *configmap/kbnt-quotas*) echo 'configmaps "kbnt-quotas" not found' >&2; exit 1;; esac; exit 0`}, nil, "r/kbnt@sha256:1", `configmaps "kbnt-quotas" not found`},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -122,6 +124,15 @@ func TestFuncScriptBuildsAndDeploysCopies(t *testing.T) {
 	} {
 		if strings.Count(got, want) != 1 {
 			t.Errorf("the tools were called\n%swant once %q", got, want)
+		}
+	}
+	// What a func.yaml names has to be there before anything is deployed.
+	for _, want := range []string{
+		"configmap/kbnt-settings ", "configmap/kbnt-identity ", "configmap/kbnt-policies ", "configmap/kbnt-quotas ", "configmap/kbnt-images ", "configmap/kbnt-ca ",
+		"secret/kbnt-store ", "serviceaccount/kbnt-intake ", "serviceaccount/kbnt-provision ", "serviceaccount/kbnt-notify ",
+	} {
+		if strings.Count(got, want) != 1 {
+			t.Errorf("the tools were called\n%swant %q asked for once", got, want)
 		}
 	}
 	if strings.Count(got, "--image r/kbnt@sha256:1 --env KBNT_VERSION=") != 3 {
