@@ -8,7 +8,10 @@
 // KBNT_QUOTA_MACHINES. A field with an envconfig tag has a name that the
 // ecosystem knows, KAFKA_BROKERS; the same name after KBNT_ wins over it, for
 // machines on which the bare one means something else. A variable that is set
-// to nothing is set: it does not mean the default.
+// to nothing is not set: a manifest that lists all of them may leave some empty.
+//
+// Some variables name files, which are read with them: what an operator mounts
+// from ConfigMaps and Secrets. A mistake in a file has its line and its field.
 //
 // The tags of a field are its documentation and its rule: default, min and max
 // (both included), desc. README.md's tables are made of them by go generate,

@@ -64,10 +64,11 @@ type Intake struct {
 	ResultsURL URL `required:"true" desc:"the KafkaSink of virtualization-results"`
 	EventsURL  URL `required:"true" desc:"the Broker of virtualization-events"`
 
-	OIDCIssuer OIDCIssuer `desc:"must not be set: this release has no OIDC yet"`
-	DevUser    Name       `required:"true" desc:"who everybody is: without OIDC nobody is authenticated, so whoever reaches intake may do anything"`
-	DevTenant  Name       `default:"default" desc:"the tenant of that user"`
+	OIDC      OIDC
+	DevUser   Name `desc:"instead of KBNT_OIDC_ISSUER: who everybody is. Nobody is authenticated then, and whoever reaches intake may do anything"`
+	DevTenant Name `default:"default" desc:"the tenant of that user"`
 
+	Policies PolicyFile `desc:"file of security policies; empty: the built-in ones alone (docs/policies.md)"`
 	Offer
 	Poll time.Duration `default:"500ms" min:"1ms" max:"10s" desc:"between two looks at a request that a client waits for or follows"`
 }
@@ -82,6 +83,7 @@ type Provision struct {
 	Hypervisor  Hypervisor `required:"true" desc:"simulated, which makes nothing real; kubevirt and libvirt are not in this release"`
 	Speed       float64    `default:"1" min:"0" max:"1000000" desc:"the simulated hypervisor is this many times faster than life; 0: no latency at all"`
 	Region      Name       `default:"local" desc:"a label of metrics; that of intake"`
+	Images      Images     `desc:"file of the image catalogue; that of intake (docs/images.md)"`
 	ReapOrphans bool       `default:"false" desc:"true: the sweep deletes what is on the hypervisor and belongs to no live resource; false: it counts and logs them"`
 
 	MaxAttempts  int           `default:"5" min:"1" max:"30" desc:"deliveries of one event that meet trouble before its request fails; a source retries 30 times"`
@@ -134,6 +136,8 @@ func (c Provision) LogValue() slog.Value { return settings(&c) }
 
 // LogValue shows all settings by the names of their variables.
 func (c Notify) LogValue() slog.Value { return settings(&c) }
+
+func (c *Intake) check() []*Mistake { return append(c.whoAsks(), c.Offer.check()...) }
 
 func (c *Provision) check() []*Mistake { return impatient(c.Patience, c.DeliveryTime) }
 

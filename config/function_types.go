@@ -122,12 +122,3 @@ func (h *Hypervisor) Decode(value string) error {
 	}
 	return errors.New("simulated, which makes nothing real (kubevirt and libvirt are not in this release)")
 }
-
-// OIDCIssuer is refused whatever it is: to accept it and authenticate nobody
-// would be worse than not to start.
-type OIDCIssuer string
-
-// Decode refuses.
-func (*OIDCIssuer) Decode(string) error {
-	return errors.New("it unset: OIDC is not in this release; KBNT_DEV_USER names the one user that everybody is")
-}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -22,7 +23,8 @@ type Local struct {
 	DevUser   Name `default:"developer" desc:"who everybody is: there is no authentication on a laptop"`
 	DevTenant Name `default:"laptop" desc:"the tenant of that user"`
 
-	Speed float64 `default:"10" min:"0" max:"1000000" desc:"the simulated hypervisor is this many times faster than life; 0: no latency at all"`
+	Speed    float64    `default:"10" min:"0" max:"1000000" desc:"the simulated hypervisor is this many times faster than life; 0: no latency at all"`
+	Policies PolicyFile `desc:"file of security policies; empty: the built-in ones alone (docs/policies.md)"`
 	Offer
 
 	MaxAttempts  int           `default:"5" min:"1" max:"30" desc:"deliveries of one event that meet trouble before its request fails; a source retries 30 times"`
@@ -68,7 +70,7 @@ func (l *Local) check() []*Mistake {
 			}
 		}
 	}
-	return append(wrong, impatient(l.Patience, l.DeliveryTime)...)
+	return slices.Concat(wrong, impatient(l.Patience, l.DeliveryTime), l.Offer.check())
 }
 
 // impatient: waiting for a resource has to end before the delivery does.

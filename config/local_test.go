@@ -39,6 +39,15 @@ func TestLocalReadsWhatIsSet(t *testing.T) {
 	}
 }
 
+// A manifest lists all variables, and leaves some of them empty.
+func TestLocalTakesNothingForUnset(t *testing.T) {
+	environ(t, new(Local), map[string]string{"KBNT_DATA": "", "KBNT_SWEEP": "", "KBNT_QUOTAS": "", "KBNT_GONE": "", "KBNT_KAFKA_BROKERS": "", "KAFKA_BROKERS": "kafka:9092"})
+	l, err := ReadLocal()
+	if err != nil || l.Data != ".kbnt" || l.Sweep != 2*time.Second || !slices.Equal(l.KafkaBrokers, Brokers{"kafka:9092"}) {
+		t.Errorf("ReadLocal() with variables set to nothing = %+v, %v, want the defaults, and the bare name where ours is empty", l, err)
+	}
+}
+
 func TestLocalOursWinsOverTheBareName(t *testing.T) {
 	environ(t, new(Local), map[string]string{"KAFKA_BROKERS": "other:1", "KBNT_KAFKA_BROKERS": "ours:2"})
 	if l, err := ReadLocal(); err != nil || !slices.Equal(l.KafkaBrokers, Brokers{"ours:2"}) {
@@ -61,11 +70,6 @@ func TestLocalMistakes(t *testing.T) {
 			"a number that would work but do harm is refused",
 			map[string]string{"KBNT_MAX_ATTEMPTS": "0", "KBNT_DEADLINE": "11m", "KBNT_SPEED": "NaN", "KBNT_POLL": "-1s"},
 			[]string{"KBNT_SPEED: 0 to 1000000", "KBNT_DEADLINE: 1s to 10m", "KBNT_MAX_ATTEMPTS: 1 to 30", "KBNT_POLL: 1ms to 10s"},
-		},
-		"set to nothing": {
-			"a variable that is set to nothing is set: a script lost its value",
-			map[string]string{"KBNT_DATA": "", "KBNT_SWEEP": "", "KBNT_DEV_USER": ""},
-			[]string{"KBNT_DATA: a path", "KBNT_DEV_USER: 1 to 64", "KBNT_SWEEP: a duration"},
 		},
 		"one address twice": {
 			"two listeners cannot share a port",

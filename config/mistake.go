@@ -11,6 +11,7 @@ import (
 type Mistake struct {
 	Variable string // KBNT_ADDR
 	Value    string // as set, or its default; *** for a secret
+	Place    string // where in the file that Value names, and what is there: line 3, tenants.acme.cores="many"; empty: it is about Value itself
 	Want     string // completes the sentence "want ...", with the reason where it is no matter of form
 
 	with string // another variable that it contradicts, if that is the mistake
@@ -18,6 +19,9 @@ type Mistake struct {
 
 // Error is, for example, KBNT_MAX_ATTEMPTS="0": want 1 to 30.
 func (m *Mistake) Error() string {
+	if m.Place != "" {
+		return fmt.Sprintf("%s=%q, %s: want %s", m.Variable, m.Value, m.Place, m.Want)
+	}
 	return fmt.Sprintf("%s=%q: want %s", m.Variable, m.Value, m.Want)
 }
 

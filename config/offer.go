@@ -7,6 +7,8 @@ type Offer struct {
 	Region   Name  `default:"local" desc:"region of all resources, a label of metrics"`
 	Segments VLANs `default:"100-199" desc:"VLANs offered to every tenant: first-last, or none"`
 	Quota    Quota
+	Quotas   Quotas `desc:"file of quotas: the default and those of single tenants; instead of all KBNT_QUOTA_ variables (docs/quotas.md)"`
+	Images   Images `desc:"file of the image catalogue; empty: Ubuntu 22.04 and Debian 12, which only the simulated hypervisor boots (docs/images.md)"`
 
 	Deadline time.Duration `default:"10m" min:"1s" max:"10m" desc:"a request that is not done by then fails and is undone; the retries of the sources are sized for no more"`
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,9 +28,7 @@ type checker interface{ check() []*Mistake }
 func read(spec any) error {
 	var single, between []*Mistake
 	for f := range fields(prefix, reflect.ValueOf(spec).Elem()) {
-		if m := f.read(); m != nil {
-			single = append(single, m)
-		}
+		single = append(single, f.read()...)
 	}
 	if c, ok := spec.(checker); ok {
 		between = c.check()
@@ -38,13 +37,20 @@ func read(spec any) error {
 }
 
 // read sets the field. envconfig stops at the first mistake in a struct, so it
-// is given a struct of this one field.
-func (f field) read() *Mistake {
-	if strings.HasPrefix(strings.TrimSpace(f.given()), "{{") {
+// is given a struct of this one field, under the name that was found to be set.
+func (f field) read() []*Mistake {
+	variable, value, _ := f.lookup()
+	if strings.HasPrefix(strings.TrimSpace(value), "{{") {
 		return f.mistake("the value itself: only func deploy replaces a reference to a Secret or a ConfigMap, func run takes it as it stands; give it the value with -e")
 	}
-	one := reflect.New(reflect.StructOf([]reflect.StructField{{Name: f.key, Type: f.value.Type(), Tag: f.tag}}))
-	if err := envconfig.Process(f.prefix, one.Interface()); err != nil {
+	tag := reflect.StructTag(fmt.Sprintf("envconfig:%q default:%q required:%q", cmp.Or(variable, unset), f.tag.Get("default"), f.tag.Get("required")))
+	one := reflect.New(reflect.StructOf([]reflect.StructField{{Name: f.key, Type: f.value.Type(), Tag: tag}}))
+	if err := envconfig.Process("", one.Interface()); err != nil {
+		if wrong, ok := errors.AsType[*envconfig.ParseError](err); ok { // which does not unwrap
+			if all, ok := errors.AsType[faults](wrong.Err); ok {
+				return f.mistakes(all)
+			}
+		}
 		return f.mistake(f.want(err))
 	}
 	f.value.Set(one.Elem().Field(0))
@@ -54,8 +60,23 @@ func (f field) read() *Mistake {
 	return nil
 }
 
+// unset is a name that no variable can have.
+const unset = "="
+
+// mistakes are those in the file that the variable names.
+func (f field) mistakes(all faults) (wrong []*Mistake) {
+	for _, one := range all {
+		m := f.mistake(one.want)[0]
+		if m.Place = one.place(); one.value != "" {
+			m.Place += fmt.Sprintf("=%q", one.value)
+		}
+		wrong = append(wrong, m)
+	}
+	return wrong
+}
+
 // mistake is about the value that envconfig took.
-func (f field) mistake(want string) *Mistake {
+func (f field) mistake(want string) []*Mistake {
 	m := &Mistake{Variable: f.name, Value: f.tag.Get("default"), Want: want}
 	if variable, value, ok := f.lookup(); ok {
 		m.Variable, m.Value = variable, value
@@ -63,17 +84,17 @@ func (f field) mistake(want string) *Mistake {
 	if c, ok := f.value.Interface().(confidential); ok {
 		m.Value = c.hide(m.Value)
 	}
-	return m
+	return []*Mistake{m}
 }
 
 // confidential is a type whose values may hold a secret. hide is what a mistake
 // shows of one that was refused.
 type confidential interface{ hide(refused string) string }
 
-// lookup is the variable that envconfig takes, if any of the field's is set.
+// lookup is the first of the field's variables that is set to something.
 func (f field) lookup() (variable, value string, ok bool) {
 	for _, variable := range f.variables() {
-		if value, ok := os.LookupEnv(variable); ok {
+		if value := os.Getenv(variable); value != "" {
 			return variable, value, true
 		}
 	}
@@ -183,7 +204,7 @@ func unknown(spec any, environ []string) []*Mistake {
 	var strange []*Mistake
 	for _, line := range environ {
 		variable, value, _ := strings.Cut(line, "=")
-		if strings.HasPrefix(variable, prefix+"_") && !slices.Contains(known, variable) {
+		if strings.HasPrefix(variable, prefix+"_") && value != "" && !slices.Contains(known, variable) {
 			strange = append(strange, &Mistake{Variable: variable, Value: value, Want: "a variable that exists: nothing reads this one"})
 		}
 	}

@@ -15,6 +15,7 @@ type Offer struct {
 	Region   string
 	Limits   Limits
 	Images   []string // names a request may use
+	Image    string   // of a machine whose request names none; one of Images
 	Segments Segments
 	Prices   Prices
 	Default  Quota            // of a tenant not in Quotas
@@ -47,6 +48,7 @@ func DefaultOffer() Offer {
 		Region: "local",
 		Limits: Limits{Cores: 128, Memory: 1 * TiB, Disk: 64 * TiB, IOPS: map[DiskType]int{SSD: 20000, HDD: 500, NVME: 100000}},
 		Images: []string{DefaultImage, "Debian 12"},
+		Image:  DefaultImage,
 		Segments: Segments{First: 100, Last: 199, Base: netip.MustParsePrefix("198.18.0.0/16"),
 			Bridged: netip.MustParsePrefix("198.19.0.0/20")},
 		Prices:   DefaultPrices(),
@@ -91,6 +93,7 @@ func (o Offer) Validate() []string {
 	bad(s.First > 0 && !s.Base.Contains(s.Subnet(Attachment{Mode: ModeVLAN, VLAN: s.Last}).Addr()), "segments up to %d do not fit into %s", s.Last, s.Base)
 	bad(s.Bridged.IsValid() && s.Base.Overlaps(s.Bridged), "the bridged network %s overlaps the segments' %s", s.Bridged, s.Base)
 	bad(len(o.Images) == 0, "no images: name at least one")
+	bad(len(o.Images) > 0 && !o.HasImage(o.Image), "the default image %q is not one of %s", o.Image, o.ImageList())
 	bad(o.Deadline <= 0, "deadline %s: want more than 0", o.Deadline)
 	return wrong
 }

@@ -24,7 +24,8 @@ const (
 	ModeVLAN    = "vlan"    // a segment, named by its VLAN
 )
 
-// DefaultImage is booted when a request names none.
+// DefaultImage is booted when a request names none, unless the operator offers
+// others.
 const DefaultImage = "Ubuntu 22.04"
 
 // Attachment says which network a machine is on.

@@ -43,13 +43,15 @@ func (s *specs) fault(field, code, format string, args ...any) {
 }
 
 func (s *specs) machine() *domain.MachineSpec {
-	m := &domain.MachineSpec{Image: domain.DefaultImage}
+	m := &domain.MachineSpec{}
 	m.Cores = s.cores()
 	m.Memory = s.memory()
 	m.Disk, m.DiskType = s.disk("disk", "diskType")
 	m.Network = s.attachment()
 	if image, given := s.text("image"); given != nil {
-		m.Image = image
+		if m.Image = image; image == "" {
+			s.fault("image", "unknown-image", "\"\" is no image; leave it out for the operator's default")
+		}
 	}
 	m.SSHKeys = s.list("sshKeys", domain.MaxSSHKeys)
 	m.UserData, _ = s.text("userData")

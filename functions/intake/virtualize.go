@@ -93,7 +93,7 @@ func (f *Function) virtualize(x *exchange) error {
 }
 
 // fill completes a draft from what came around the document: the header, the
-// carrier, the caller.
+// carrier, the caller, and the operator's offer.
 func (x *exchange) fill(d *decoded, p posted) {
 	draft := &d.draft
 	draft.Transport, draft.TraceParent = p.transport, p.trace
@@ -102,6 +102,9 @@ func (x *exchange) fill(d *decoded, p posted) {
 	}
 	if draft.User == "" {
 		draft.User = x.caller.User
+	}
+	if m := draft.Spec.Machine; m != nil && m.Image == "" {
+		m.Image = x.f.Submit.Offer.Image
 	}
 	if draft.CorrelationID == "" {
 		draft.CorrelationID = x.correlation

@@ -23,6 +23,9 @@ import (
 // It connects to nothing; the first probe or request does. leaving is closed when
 // the process is told to end.
 func Open(c config.Intake, log *slog.Logger, leaving <-chan struct{}) (*Function, error) {
+	if c.OIDC.Issuer != "" || c.Policies.Path != "" {
+		return nil, errors.New("KBNT_OIDC_ISSUER and KBNT_POLICIES are not wired yet")
+	}
 	store, err := postgres.New(postgres.Options{URL: string(c.DatabaseURL), Connections: c.Connections})
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
