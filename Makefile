@@ -42,8 +42,10 @@ generate: ## rewrite what is made from code: the table of variables in README.md
 e2e: ## try the platform in the cluster that KUBECONFIG names
 	$(GOTEST) -count=1 -v -timeout 40m -tags e2e ./integration/e2e
 
-integration: ## try it with other people's programs, and the proofs: kcat, Kafka, PostgreSQL, promtool
+# The manifests are tested by a module of their own.
+integration: ## try it with other people's programs, and the proofs: Kafka, PostgreSQL, Knative, promtool
 	$(GOTEST) -count=1 -v -tags integration $(OTHERS)
+	cd eventing/manifesttest && go vet . && $(GOTEST) -count=1 -v .
 
 bench: ## measure
 	go test -run '^$$' -bench . -benchmem ./...

@@ -1,0 +1,154 @@
+package manifesttest
+
+import (
+	"cmp"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"kbnt.dev/virtualization/config"
+)
+
+// The Knative Services that func deploy makes are such that Serving takes them.
+func TestFunctionsBecomeServices(t *testing.T) {
+	t.Parallel()
+	j := newJudge(t)
+	if len(j.services) != len(functionFiles) {
+		t.Fatalf("got %d Services, want one for each of %v", len(j.services), functionFiles)
+	}
+	for _, service := range j.services {
+		report(t, "func deploy", service, j.checker.check(service))
+	}
+}
+
+// platforms are the renderings with which, and the functions, the platform is whole.
+func platforms(t *testing.T) []rendering {
+	t.Helper()
+	list := slices.DeleteFunc(render(t), func(r rendering) bool { return !r.platform() })
+	if len(list) == 0 {
+		t.Skip("config/cluster has no kustomization: what the functions need of a cluster cannot be looked for")
+	}
+	return list
+}
+
+// What a func.yaml names, Secrets, ConfigMaps, service accounts and sinks, is in
+// every platform: func deploy stops without the first three, and events are lost
+// without the last.
+func TestFunctionsFindWhatTheyName(t *testing.T) {
+	t.Parallel()
+	j := newJudge(t)
+	for _, r := range platforms(t) {
+		w := j.world(t, r)
+		for _, service := range j.services {
+			report(t, r.folder, service, slices.Concat(j.among(service, w), w.checkNamespace(service)))
+		}
+	}
+}
+
+// Every setting that a platform holds is read: one that is not would be changed
+// without effect. ConfigMaps that others find by a label are theirs.
+func TestSettingsAreRead(t *testing.T) {
+	t.Parallel()
+	j := newJudge(t)
+	for _, r := range platforms(t) {
+		whole := map[key]bool{}             // mounted, or named by something that reads all of it
+		single := map[key]map[string]bool{} // read key by key
+		for _, o := range slices.Concat(r.objects, j.services) {
+			for _, named := range mentions(o) {
+				if named.data == "" {
+					whole[named.of] = true
+					continue
+				}
+				if single[named.of] == nil {
+					single[named.of] = map[string]bool{}
+				}
+				single[named.of][named.data] = true
+			}
+		}
+		for _, o := range r.objects {
+			if o.GetKind() != "ConfigMap" || whole[o.key()] || o.GetLabels()["grafana_dashboard"] != "" {
+				continue
+			}
+			data, _, _ := unstructured.NestedMap(o.Object, "data")
+			if len(data) == 0 && single[o.key()] == nil {
+				t.Errorf("%s: %s: nothing reads it", r.folder, o)
+			}
+			for _, name := range sorted(maps.Keys(data)) {
+				if !single[o.key()][name] {
+					t.Errorf("%s: %s: data[%s]: nothing reads it", r.folder, o, name)
+				}
+			}
+		}
+	}
+}
+
+// samples are for what a template of a Secret leaves empty.
+var samples = map[string]string{"url": "postgres://kbnt:secret@store:5432/kbnt?sslmode=verify-full"}
+
+// With the values that a platform holds each function reads its configuration
+// without a mistake. It sets the environment, which is the process's.
+func TestFunctionsTakeTheirSettings(t *testing.T) {
+	read := map[string]struct {
+		settings any
+		read     func() error
+	}{
+		"intake":    {new(config.Intake), func() error { _, err := config.ReadIntake(); return err }},
+		"provision": {new(config.Provision), func() error { _, err := config.ReadProvision(); return err }},
+		"notify":    {new(config.Notify), func() error { _, err := config.ReadNotify(); return err }},
+	}
+	functions := readFunctions(t)
+	for _, r := range platforms(t) {
+		values := newWorld(r.objects, secretTemplates(t))
+		for role, f := range functions {
+			t.Run(r.folder+"/"+role, func(t *testing.T) {
+				clearEnvironment(t, read[role].settings)
+				for _, e := range f.Run.Envs {
+					t.Setenv(e.Name, values.value(f.Namespace, e.Value))
+				}
+				if err := read[role].read(); err != nil {
+					t.Errorf("%s: with the values of %s: %v", f.file, r.folder, err)
+				}
+				if names := config.Ignored(read[role].settings); len(names) > 0 {
+					t.Errorf("%s: sets %q, which %s does not read", f.file, names, role)
+				}
+			})
+		}
+	}
+}
+
+// clearEnvironment unsets what this machine may have set of a function's variables.
+func clearEnvironment(t *testing.T, settings any) {
+	t.Helper()
+	names := config.Variables(settings)
+	for _, line := range os.Environ() {
+		if name, _, _ := strings.Cut(line, "="); strings.HasPrefix(name, "KBNT_") {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		t.Setenv(name, "") // restores it afterwards
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// value is that of a variable in func.yaml, with a reference followed.
+func (w world) value(namespace, value string) string {
+	kind, name, data, isReference, err := reference(value)
+	if err != nil || !isReference {
+		return value
+	}
+	o := w[key{"", kind, namespace, name}]
+	if text, ok, _ := unstructured.NestedString(o.Object, "data", data); ok {
+		return text
+	}
+	if text, ok, _ := unstructured.NestedString(o.Object, "stringData", data); ok {
+		return cmp.Or(text, samples[data])
+	}
+	return value // config refuses a reference that was not followed
+}
