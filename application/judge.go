@@ -46,7 +46,7 @@ func (a *admission) judge(t *Tenancy) ([]domain.Ruling, domain.Money, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("judge by policy: %w", err)
 	}
-	rule("policy", "", judged)
+	rule("policy", judged.Values, judged.Broken)
 	rule("budget", fmt.Sprintf("%v and %v of %v per hour", have.Hourly, hourly, quota.Budget), quota.CheckBudget(have, more))
 	return rulings, hourly, domain.Refuse("submit", all)
 }

@@ -214,9 +214,23 @@ type Permissions interface {
 	Check(c domain.Caller, d domain.Draft, target *domain.Resource) []domain.Violation
 }
 
-// Policies judges a draft by the operator's security policies.
+// Policies judges a draft by the operator's security policies. The draft may
+// break other rules, too: what it asks for may be missing or out of range.
 type Policies interface {
-	Judge(c domain.Caller, d domain.Draft, hourly domain.Money) ([]domain.Violation, error)
+	// Judge is called inside transactions: it waits for nothing. Unavailable, with
+	// the code [PoliciesBroken]: the policies cannot be applied, and nothing is
+	// admitted until the operator has mended them; the detail says where.
+	Judge(c domain.Caller, d domain.Draft, hourly domain.Money) (Judgement, error)
+}
+
+// PoliciesBroken is the code of an error that says that policies cannot be
+// applied. Its detail names a policy and its place, and may be shown to anybody.
+const PoliciesBroken = "policies-broken"
+
+// Judgement is what policies say of a draft.
+type Judgement struct {
+	Broken []domain.Violation
+	Values string // which policies were looked at, how they went and what they looked at; kept with the request
 }
 
 // Meter counts and times. Names and labels are those of metrics.go.

@@ -44,10 +44,28 @@ var _ Policies = Baseline{}
 var passwordLogin = regexp.MustCompile(`(?im)^\s*(ssh_pwauth:\s*(true|yes|1)|chpasswd:|password:|plain_text_passwd:)`)
 
 // Judge implements [Policies].
-func (Baseline) Judge(_ domain.Caller, d domain.Draft, _ domain.Money) ([]domain.Violation, error) {
+func (Baseline) Judge(_ domain.Caller, d domain.Draft, _ domain.Money) (Judgement, error) {
 	if m := d.Spec.Machine; m != nil && passwordLogin.MatchString(m.UserData) {
-		return []domain.Violation{{Pointer: "/specifications/userData", Code: "policy-no-passwords", Kind: domain.Invalid,
-			Detail: "sets a password or allows password logins; use sshKeys instead"}}, nil
+		return Judgement{Values: "no-passwords broken", Broken: []domain.Violation{{Pointer: "/specifications/userData", Code: "policy-no-passwords", Kind: domain.Invalid,
+			Detail: "sets a password or allows password logins; use sshKeys instead"}}}, nil
 	}
-	return nil, nil
+	return Judgement{Values: "no-passwords kept"}, nil
+}
+
+// Both are the built-in [Policies] and the operator's: either may refuse.
+type Both struct{ First, Second Policies }
+
+var _ Policies = Both{}
+
+// Judge implements [Policies].
+func (b Both) Judge(c domain.Caller, d domain.Draft, hourly domain.Money) (Judgement, error) {
+	first, err := b.First.Judge(c, d, hourly)
+	if err != nil {
+		return Judgement{}, err
+	}
+	second, err := b.Second.Judge(c, d, hourly)
+	if err != nil {
+		return Judgement{}, err
+	}
+	return Judgement{Broken: slices.Concat(first.Broken, second.Broken), Values: first.Values + "; " + second.Values}, nil
 }
