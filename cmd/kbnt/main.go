@@ -4,6 +4,7 @@
 //
 //	kbnt          runs until Ctrl-C; state stays in KBNT_DATA
 //	kbnt demo     sends four sample requests through a platform of its own
+//	kbnt policies FILE
 //	kbnt version
 //
 // It is not for production: there everything that is one process here is what
@@ -47,6 +48,8 @@ func run(ctx context.Context, args []string, out, logs io.Writer) error {
 		command = args[0]
 	}
 	switch {
+	case command == "policies":
+		return checkPolicies(args[1:], out)
 	case len(args) > 1:
 		return fmt.Errorf("%q: one argument at most; try: kbnt help", args)
 	case command == "version":
@@ -77,6 +80,9 @@ const help = `kbnt runs the whole platform on this machine, on loopback, with a 
   kbnt            run until Ctrl-C; state stays in KBNT_DATA (.kbnt)
   kbnt demo       send four sample requests through a platform of its own
                   (with KAFKA_BROKERS, the only platform on that Kafka)
+  kbnt policies FILE
+                  compile a file of security policies, run its tests and print
+                  them; ends with 1 if anything is wrong
   kbnt version    print the version
 
 Settings are environment variables; README.md, Configuration, lists them.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"runtime/debug"
 	"slices"
@@ -41,7 +42,11 @@ func wire(p *platform) (functions, error) {
 	if err != nil {
 		return functions{}, err
 	}
-	b := builder{platform: p, codec: codec, sender: sender}
+	policies, prepare := intake.Policies(p.settings.Policies, p.log)
+	if err := prepare(context.Background()); err != nil {
+		return functions{}, fmt.Errorf("KBNT_POLICIES=%s: %w; try: kbnt policies %[1]s", p.settings.Policies, err)
+	}
+	b := builder{platform: p, codec: codec, sender: sender, policies: policies}
 	var f functions
 	if f.intake, err = b.intake(); err != nil {
 		return functions{}, err
@@ -56,8 +61,9 @@ func wire(p *platform) (functions, error) {
 // builder makes functions of what all of them have.
 type builder struct {
 	*platform
-	codec  application.Codec
-	sender application.Sender
+	codec    application.Codec
+	sender   application.Sender
+	policies application.Policies
 }
 
 // meter makes the metrics of one function, with a registry of its own: in a
@@ -73,7 +79,7 @@ func (b builder) useCases(function string, m *prometheus.Meter, h application.Hy
 	s := b.settings
 	return application.New(function, application.Ports{
 		Database: b.store, Codec: b.codec, Sender: b.sender, Meter: m, Clock: time.Now, Log: b.log,
-		Permissions: application.Roles{}, Policies: application.Baseline{}, Hypervisor: h, Orphans: m.Orphans, Holder: uuid.NewString,
+		Permissions: application.Roles{}, Policies: b.policies, Hypervisor: h, Orphans: m.Orphans, Holder: uuid.NewString,
 	}, application.Tunables{
 		Offer: intake.Offer(s.Offer), Region: string(s.Region), SendFor: s.SendFor, Budget: s.DeliveryTime, Patience: s.Patience,
 		Poll: s.Poll, MaxAttempts: s.MaxAttempts,

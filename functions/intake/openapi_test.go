@@ -155,6 +155,33 @@ func TestDocument_schemas(t *testing.T) {
 	}
 }
 
+// TestDocument_security: every operation but the two that anybody may call asks
+// for a bearer token, and says what becomes of one that is not good.
+func TestDocument_security(t *testing.T) {
+	t.Parallel()
+	c := loadContract(t)
+	if got := c.at(c.document, "components", "securitySchemes", "bearer", "scheme"); got != "bearer" {
+		t.Errorf("the scheme is %v, want bearer", got)
+	}
+	if got := fmt.Sprint(c.document["security"]); got != "[map[bearer:[]]]" {
+		t.Errorf("the document asks for %s, want a bearer token", got)
+	}
+	for operation, o := range c.operations() {
+		open := operation == "GET /metrics" || operation == "GET /openapi.yaml"
+		if _, own := o["security"]; own != open {
+			t.Errorf("%s has security of its own: %t, want %t", operation, own, open)
+		}
+		for _, status := range []string{"401", "403", "503"} {
+			if _, ok := o["responses"].(map[string]any)[status]; !ok && !open {
+				t.Errorf("%s does not document %s", operation, status)
+			}
+		}
+	}
+	if c.at(c.document, "components", "responses", "Unauthenticated", "headers", "WWW-Authenticate") == nil {
+		t.Error("401 does not document WWW-Authenticate")
+	}
+}
+
 // TestDocument_examples posts every example of a request: it is answered as it
 // says, and fits the schema if and only if it can be understood.
 func TestDocument_examples(t *testing.T) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
+	"kbnt.dev/virtualization/application"
 	"kbnt.dev/virtualization/domain"
 )
 
@@ -120,7 +122,7 @@ func problemOf(err error) (problem, map[string]string) {
 		p.Status = http.StatusBadRequest
 	case domain.Unauthenticated:
 		p.Status = http.StatusUnauthorized
-		header["WWW-Authenticate"] = `Bearer realm="kbnt"`
+		header["WWW-Authenticate"] = challenge(p)
 	case domain.Forbidden:
 		p.Status = http.StatusForbidden
 	case domain.NotFound:
@@ -136,12 +138,31 @@ func problemOf(err error) (problem, map[string]string) {
 			header["Retry-After"] = "10"
 		}
 	case domain.Unavailable: // whose detail may come from any adapter
-		p.Status, p.Detail, p.Errors = http.StatusServiceUnavailable, "the service cannot reach what it depends on; nothing is known to have happened", nil
+		if p.Code != application.PoliciesBroken {
+			p.Detail = "the service cannot reach what it depends on; nothing is known to have happened"
+		}
+		p.Status, p.Errors = http.StatusServiceUnavailable, nil
 		header["Retry-After"] = "2"
 	default:
 		p.Status, p.Detail, p.Errors, p.Code = http.StatusInternalServerError, "an unexpected error; it was logged", nil, "internal"
 	}
 	return p.complete(), header
+}
+
+// challenge says how to be known (RFC 6750, section 3): whoever sent no token hears
+// of no error.
+func challenge(p problem) string {
+	const realm = `Bearer realm="kbnt"`
+	if !strings.HasPrefix(p.Code, "token-") || p.Code == "token-missing" {
+		return realm
+	}
+	quotable := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return -1
+		}
+		return r
+	}, p.Detail)
+	return realm + `, error="invalid_token", error_description="` + quotable + `"`
 }
 
 // kindOf takes an ended context for what it is here: somebody was too slow.

@@ -27,9 +27,11 @@
 package cel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -53,10 +55,23 @@ type Policies struct {
 
 var _ application.Policies = (*Policies)(nil)
 
-// New takes the text of a policy file and how errors call it. It does not look
-// into it.
-func New(file string, text []byte) *Policies {
-	return &Policies{file: file, prepare: sync.OnceValues(func() ([]policy, error) { return compile(text) })}
+// Options of [Policies].
+type Options struct {
+	File string       // how errors call it, which anybody may read: "policies.yaml"
+	Text []byte       // what is in it
+	Log  *slog.Logger // is told once of all that is wrong; slog.Default when nil
+}
+
+// New does not look into the file.
+func New(o Options) *Policies {
+	log := cmp.Or(o.Log, slog.Default())
+	return &Policies{file: o.File, prepare: sync.OnceValues(func() ([]policy, error) {
+		all, err := compile(o.Text)
+		if err != nil {
+			log.Error("policies cannot be applied; nothing is admitted", "file", o.File, "error", err)
+		}
+		return all, err
+	})}
 }
 
 // Prepare compiles the policies and runs their test cases, once; nil: they can be

@@ -1,6 +1,7 @@
 package cel_test
 
 import (
+	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
@@ -22,9 +23,14 @@ func sample(t testing.TB) []byte {
 	return data
 }
 
+// open is what is on trial.
+func open(text []byte) *cel.Policies {
+	return cel.New(cel.Options{File: "policies.yaml", Text: text, Log: slog.New(slog.DiscardHandler)})
+}
+
 func TestJudge(t *testing.T) {
 	t.Parallel()
-	p := cel.New("policies.yaml", sample(t))
+	p := open(sample(t))
 	ann := domain.Caller{User: "ann", Tenant: "acme", Roles: []string{domain.RoleUser}}
 	machine := func(change func(*domain.MachineSpec)) domain.Draft {
 		m := &domain.MachineSpec{Cores: 4, Memory: 8 * domain.GiB, Disk: 100 * domain.GiB, DiskType: domain.SSD, Image: domain.DefaultImage,
@@ -112,7 +118,7 @@ func TestPrepare_refuses(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := cel.New("policies.yaml", []byte(c.file))
+			p := open([]byte(c.file))
 			err := p.Prepare(t.Context())
 			if (err == nil) != (c.want == nil) {
 				t.Fatalf("%s\ngot %v, want %q (%s)", c.file, err, c.want, c.reason)
@@ -145,7 +151,7 @@ func TestPrepare_refuses(t *testing.T) {
 // A policy that cannot be evaluated for a request refuses it, and says which.
 func TestJudge_policyFallsOver(t *testing.T) {
 	t.Parallel()
-	p := cel.New("policies.yaml", []byte(`policies:
+	p := open([]byte(`policies:
 - name: teams
   message: m
   require: request.labels.team == 'a'
@@ -165,7 +171,7 @@ func TestJudge_policyFallsOver(t *testing.T) {
 // The file compiles once, however many come at once.
 func TestJudge_concurrently(t *testing.T) {
 	t.Parallel()
-	p := cel.New("policies.yaml", sample(t))
+	p := open(sample(t))
 	var all sync.WaitGroup
 	for range 32 {
 		all.Go(func() {
@@ -180,7 +186,7 @@ func TestJudge_concurrently(t *testing.T) {
 func TestReport(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	if err := cel.New("policies.yaml", sample(t)).Report(&b); err != nil {
+	if err := open(sample(t)).Report(&b); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"large-machines  More than 32 cores", "  ok    a small machine of a user: allowed\n", "  ok    a large machine of a user: refused\n", "  ok    elsewhere: allowed, not concerned\n"} {
@@ -211,14 +217,14 @@ func TestDocumentation(t *testing.T) {
 func BenchmarkPrepare(b *testing.B) {
 	data := sample(b)
 	for b.Loop() {
-		if err := cel.New("policies.yaml", data).Prepare(b.Context()); err != nil {
+		if err := open(data).Prepare(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
 func BenchmarkJudge(b *testing.B) {
-	p := cel.New("policies.yaml", sample(b))
+	p := open(sample(b))
 	d := domain.Draft{Type: domain.CreateMachine, Spec: domain.Specification{Machine: &domain.MachineSpec{Cores: 4}}}
 	for b.Loop() {
 		if _, err := p.Judge(domain.Caller{}, d, 0); err != nil {
