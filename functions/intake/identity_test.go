@@ -114,7 +114,7 @@ func TestTokens_tenantsDoNotSeeEachOther(t *testing.T) {
 			t.Errorf("GET %s: got %d %s, want a page without it", target, got.status, got.body)
 		}
 	}
-	if got := b.post(`{"type":"DELETE_STORAGE","virtualResourceId":"`+resource+`"}`, bob...); got.status != http.StatusNotFound && got.status != http.StatusUnprocessableEntity {
+	if got := b.post(`{"type":"RELEASE_STORAGE","virtualResourceId":"`+resource+`"}`, bob...); got.status != http.StatusNotFound {
 		t.Errorf("bob deletes it: got %d %s, want it refused", got.status, got.body)
 	}
 	if got := b.call(http.MethodGet, "/api/v1/requests/"+request, "", ann...); got.status != http.StatusOK || got.text("status") == "CANCELLED" {
