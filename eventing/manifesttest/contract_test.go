@@ -22,7 +22,7 @@ import (
 type contract map[string][]string
 
 // prefixes of the constants that manifests use.
-var prefixes = []string{"Topic", "Group", "Type", "Ext", "Source"}
+var prefixes = []string{"Topic", "Group", "Type", "Ext", "Source", "ContentType"}
 
 func readContract(t *testing.T) contract {
 	t.Helper()
@@ -107,6 +107,13 @@ func (c contract) filters(m *mistakes, tree any) {
 // core are the attributes of CloudEvents 1.0 itself.
 var core = []string{"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"}
 
+// schemas are the values of dataschema.
+var schemas = []string{
+	eventing.SchemaBase + eventing.SchemaMessage + "/" + eventing.SchemaMessageVersion,
+	eventing.SchemaBase + eventing.SchemaResult + "/" + eventing.SchemaResultVersion,
+	eventing.SchemaBase + eventing.SchemaEvent + "/" + eventing.SchemaEventVersion,
+}
+
 // attributes holds what an EventType says of an event against the contract.
 func (c contract) attributes(m *mistakes, o object) {
 	list, _, _ := unstructured.NestedSlice(o.Object, "spec", "attributes")
@@ -116,7 +123,7 @@ func (c contract) attributes(m *mistakes, o object) {
 		value, fixed := attribute["value"].(string)
 		where := fmt.Sprintf("spec.attributes[%d]", i)
 		m.oneOf(where+".name", name, append(slices.Clone(core), c["Ext"]...)...)
-		if words := map[string][]string{"type": c["Type"], "source": c["Source"]}[name]; words != nil && fixed {
+		if words := map[string][]string{"type": c["Type"], "source": c["Source"], "dataschema": schemas, "datacontenttype": c["ContentType"]}[name]; words != nil && fixed {
 			m.oneOf(where+".value", value, words...)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"kbnt.dev/virtualization/eventing"
 )
 
@@ -117,6 +119,10 @@ func report(t *testing.T, rendering string, o object, mistakes []string) {
 	}
 }
 
+// public are the types that others send and receive. Where EventTypes describe
+// any of them, they describe all.
+var public = []string{eventing.TypeRequest, eventing.TypeAccepted, eventing.TypeCompleted, eventing.TypeFailed, eventing.TypeCancelled}
+
 // Every topic and every consumer group of the contract is one that manifests make
 // use of, and no two objects of a rendering are the same.
 func TestContractIsUsed(t *testing.T) {
@@ -124,7 +130,7 @@ func TestContractIsUsed(t *testing.T) {
 	words := readContract(t)
 	list := render(t)
 	used := map[string]bool{}
-	components := false
+	components, described := false, false
 	for _, r := range list {
 		components = components || strings.HasPrefix(r.folder, "eventing/components/")
 		seen := map[key]string{}
@@ -133,22 +139,40 @@ func TestContractIsUsed(t *testing.T) {
 				t.Errorf("%s: %s is there twice; also in %s", r.folder, o, other)
 			}
 			seen[o.key()] = o.file
-			if o.GetKind() == "KafkaTopic" {
+			switch o.GetKind() {
+			case "KafkaTopic":
 				used[o.GetName()] = true
-			}
-			if o.GetKind() == "KafkaSource" {
-				spec, _ := o.Object["spec"].(map[string]any)
-				group, _ := spec["consumerGroup"].(string)
+			case "KafkaSource":
+				group, _, _ := unstructured.NestedString(o.Object, "spec", "consumerGroup")
 				used[group] = true
+			case "EventType":
+				described = true
+				used[o.attribute("type")] = true
 			}
 		}
 	}
-	for _, word := range slices.Concat(words["Topic"], words["Group"]) {
-		if word == eventing.TopicHints && !components {
+	want := slices.Concat(words["Topic"], words["Group"])
+	if described {
+		want = append(want, public...)
+	}
+	for _, word := range want {
+		if strings.HasPrefix(word, eventing.TopicHints) && !components {
 			continue // it belongs to an optional component, which is not there
 		}
 		if !used[word] {
 			t.Errorf("%q of eventing/contract.go is in no manifest; these are: %q", word, slices.Sorted(maps.Keys(used)))
 		}
 	}
+}
+
+// attribute is the fixed value of one, in an EventType.
+func (o object) attribute(name string) string {
+	list, _, _ := unstructured.NestedSlice(o.Object, "spec", "attributes")
+	for _, element := range list {
+		if a, _ := element.(map[string]any); a["name"] == name {
+			value, _ := a["value"].(string)
+			return value
+		}
+	}
+	return ""
 }

@@ -156,6 +156,20 @@ var mutations = map[string][]mutation{
 		{reason: "the subject exists", at: "subjects[0].name", put: "nothing", want: "ServiceAccount kbnt/nothing"},
 		{reason: "a kind of subject", at: "subjects[0].kind", put: "Account", want: "subjects[0].kind"},
 	},
+	"ClusterRole": {
+		{reason: "known fields", at: "rules[0].verb", put: []any{"get"}, want: "verb"},
+		{reason: "a list", at: "rules[0].resources", put: "storageclasses", want: "resources"},
+		{reason: "verbs that exist", at: "rules[0].verbs", put: []any{"read"}, want: "rules[0].verbs"},
+		{reason: "resources or paths", at: "rules[0].nonResourceURLs", put: []any{"/metrics"}, want: "not both"},
+		{reason: "some rules", at: "rules", put: []any{}, want: "rules: want"},
+	},
+	"ClusterRoleBinding": {
+		{reason: "known fields", at: "role", put: "a", want: "role"},
+		{reason: "never a Role", at: "roleRef.kind", put: "Role", want: "roleRef.kind"},
+		{reason: "the role exists", at: "roleRef.name", put: "nothing", want: "ClusterRole /nothing"},
+		{reason: "the subject exists", at: "subjects[0].name", put: "nothing", want: "/nothing"},
+		{reason: "accounts are somewhere", at: "subjects[0].namespace", put: gone{}, want: "subjects[0].namespace"},
+	},
 	"NetworkPolicy": {
 		{reason: "known fields", at: "spec.ingres", put: []any{}, want: "ingres"},
 		{reason: "Ingress or Egress", at: "spec.policyTypes", put: []any{"ingress"}, want: "spec.policyTypes"},
