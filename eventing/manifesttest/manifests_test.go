@@ -40,7 +40,7 @@ func (j judge) alone(o object) []string {
 
 // among are the mistakes in an object where all of a rendering is there.
 func (j judge) among(o object, w world) []string {
-	return slices.Concat(w.checkReferences(o), w.checkSelector(o))
+	return slices.Concat(w.checkReferences(o), w.checkSelector(o), w.checkFiles(o))
 }
 
 // world is what is there when a rendering was applied, the Secrets were made and

@@ -83,7 +83,7 @@ func (w world) checkReferences(o object) []string {
 	return m
 }
 
-// has reports whether a ConfigMap or a Secret has a key.
+// has reports whether a ConfigMap or a Secret has a key; nothing has none.
 func has(o object, name string) bool {
 	for _, data := range []string{"data", "stringData", "binaryData"} {
 		if _, ok, _ := unstructured.NestedFieldNoCopy(o.Object, data, name); ok {

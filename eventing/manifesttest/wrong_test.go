@@ -116,6 +116,9 @@ func TestWrongFunctionsAreRefused(t *testing.T) {
 		"label":               {"labels of Kubernetes", "value: intake}", `value: "in take"}`, "in take"},
 		"mount":               {"a mount path is absolute", "path: /tmp}", "path: tmp}", "mountPath"},
 		"account":             {"names of Kubernetes", "serviceAccountName: kbnt-intake", "serviceAccountName: KBNT_intake", "serviceAccountName: invalid"},
+		"file":                {"files come from volumes", "  envs:\n", "  envs:\n  - {name: KBNT_FILE, value: /etc/none/a.yaml}\n", "/etc/none/a.yaml is in no volume"},
+		"key":                 {"files are keys of a ConfigMap", "  envs:\n", "  - {configMap: virtualization-events-broker, path: /etc/x}\n  envs:\n  - {name: KBNT_FILE, value: /etc/x/a.yaml}\n", `has no key "a.yaml"`},
+		"volume":              {"the ConfigMap exists", "  envs:\n", "  - {configMap: nothing, path: /etc/x}\n  envs:\n", "ConfigMap kbnt/nothing"},
 		"sink":                {"sinks are brought by manifests", "/kbnt/virtualization-requests", "/kbnt/virtualization-request", "KafkaSink kbnt/virtualization-request of"},
 	}
 	text, err := os.ReadFile(top + "/" + functionFiles["intake"])
