@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -43,16 +42,15 @@ func readDocument(path string, read func(*document, *yaml.Node)) error {
 	return nil
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: line ([0-9]+): `)
-
-// unreadable places what the parser of YAML says.
+// unreadable places what the parser of YAML says: "yaml: line 3: ...".
 func unreadable(err error) faults {
-	text, line := err.Error(), 1
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		text = strings.TrimPrefix(text, m[0])
+	said, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
+	if place, text, ok := strings.Cut(said, ": "); ok {
+		if n, err := strconv.Atoi(strings.TrimPrefix(place, "line ")); err == nil {
+			line, said = n, text
+		}
 	}
-	return faults{{line: line, want: "YAML: " + strings.TrimPrefix(text, "yaml: ")}}
+	return faults{{line: line, want: "YAML: " + said}}
 }
 
 func (d *document) want(n *yaml.Node, field, format string, args ...any) {

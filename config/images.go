@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -153,14 +152,17 @@ const (
 	wantHostPath = "an absolute path on the host, without . or .."
 )
 
-var (
-	isUnixUser  = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`).MatchString
-	isName512   = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9._/:@-]{0,511}$`).MatchString
-	isSHA256    = regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString
-	isVolume    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$`).MatchString
-)
+func isUnixUser(s string) bool {
+	return consists(s, 32, "_-") && s == strings.ToLower(s) && !strings.ContainsAny(s[:1], "0123456789-")
+}
 
-func isReference(s string) bool { return isName512(s) && !strings.Contains(s, "//") }
+func isReference(s string) bool {
+	return consists(s, 512, "._/:@-") && consists(s[:1], 1, "") && !strings.Contains(s, "//")
+}
+
+func isSHA256(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }
+
+func isVolume(s string) bool { return consists(s, 128, "._+-") && consists(s[:1], 1, "") }
 
 func isImageName(s string) bool {
 	return s == strings.TrimSpace(s) && len(s) <= 64 && isLine(s)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -67,7 +66,16 @@ func (b *Brokers) Decode(value string) error {
 // or a digit.
 type Name string
 
-var isName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`).MatchString
+func isName(s string) bool { return consists(s, 64, "._@-") && consists(s[:1], 1, "") }
+
+// consists reports whether s is 1 to most letters and digits of ASCII, and others.
+// (A pattern with {0,511} costs a cold start more than all the rest of this
+// package.)
+func consists(s string, most int, others string) bool {
+	return s != "" && len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(others, r)
+	})
+}
 
 // Decode reads a name.
 func (n *Name) Decode(value string) error {

@@ -97,11 +97,11 @@ func (all mistakes) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-var (
-	atLine  = regexp.MustCompile(`(?s)^(?:yaml: )?line ([0-9]+): (.*)$`)
-	noField = regexp.MustCompile(`^field (\S+) not found in type \S+$`)
-	isName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`).MatchString
-)
+// The patterns are compiled when a file is read, not when the program starts.
+func patterns() (atLine, noField, name *regexp.Regexp) {
+	return regexp.MustCompile(`(?s)^(?:yaml: )?line ([0-9]+): (.*)$`), regexp.MustCompile(`^field (\S+) not found in type \S+$`),
+		regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+}
 
 // parse reads a file as it is written, and says all that is wrong with its form.
 func parse(data []byte) (document, mistakes) {
@@ -129,6 +129,7 @@ func parse(data []byte) (document, mistakes) {
 
 // placed reads what the parser of YAML says.
 func placed(said string) mistake {
+	atLine, noField, _ := patterns()
 	m := mistake{line: 1, text: strings.TrimPrefix(said, "yaml: ")}
 	if parts := atLine.FindStringSubmatch(said); parts != nil {
 		m.line, _ = strconv.Atoi(parts[1])
@@ -146,6 +147,7 @@ func (d document) check() (wrong mistakes) {
 		wrong = append(wrong, mistake{line: 1, text: fmt.Sprintf("the file has %d policies; want 1 to %d", len(d.Policies), maxPolicies)})
 	}
 	names := map[string]bool{}
+	_, _, name := patterns()
 	for _, p := range d.Policies {
 		line := p.line()
 		bad := func(is bool, line int, format string, args ...any) {
@@ -153,7 +155,7 @@ func (d document) check() (wrong mistakes) {
 				wrong = append(wrong, mistake{line: line, policy: p.Name.value, text: fmt.Sprintf(format, args...)})
 			}
 		}
-		bad(!isName(p.Name.value), line, "a policy needs a name of 1 to 63 of a-z 0-9 -")
+		bad(!name.MatchString(p.Name.value) || len(p.Name.value) > 63, line, "a policy needs a name of 1 to 63 of a-z 0-9 -")
 		bad(names[p.Name.value], line, "there is another policy of this name")
 		names[p.Name.value] = true
 		bad(p.Require.value == "", line, "it has no require: the expression that a request has to fulfil")

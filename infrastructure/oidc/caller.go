@@ -1,7 +1,6 @@
 package oidc
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -9,13 +8,16 @@ import (
 	"kbnt.dev/virtualization/domain"
 )
 
-var known = []string{domain.RoleUser, domain.RoleOperator, domain.RoleViewer}
-
 // isTenant is what a tenant is called everywhere else (config.Name).
-var isTenant = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`).MatchString
+func isTenant(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.ContainsAny(s[:1], "._@-") && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._@-", r)
+	})
+}
 
 // caller reads who is asking from the claims of a good token.
 func (i *Issuer) caller(claims map[string]any) (domain.Caller, error) {
+	known := []string{domain.RoleUser, domain.RoleOperator, domain.RoleViewer}
 	const ask = "ask whoever runs the issuer to put it into the token"
 	c := domain.Caller{User: single(claim(claims, i.UserClaim)), Tenant: single(claim(claims, i.TenantClaim))}
 	for _, role := range several(claim(claims, i.RolesClaim)) {
