@@ -111,7 +111,7 @@ func TestPrepare_refuses(t *testing.T) {
 		"no text":        {"an expression is a text", "policies:\n- name: p\n  require: [a]\n", []string{"line 3: this is no text"}},
 		"no YAML":        {"the parser knows where", "policies:\n  - a: [\n", []string{"line "}},
 		"nothing":        {"a mount that failed must not allow everything", "", []string{"line 1: the file has no policies"}},
-		"no policies":    {"a mount that failed must not allow everything", "policies: []\n", []string{"line 1: the file has 0 policies"}},
+		"no policies":    {"a mount that failed must not allow everything", "{}\n", []string{"line 1: the file has no policies"}},
 		"two documents":  {"one would be lost", file("request.cores < 2") + "---\npolicies: []\n", []string{"line 1: the file has more than one"}},
 		"endless work":   {"an expression ends", file("\"[1,2,3,4,5,6,7,8,9].all(a, [1,2,3,4,5,6,7,8,9].all(b, [1,2,3,4,5,6,7,8,9].all(c, [1,2,3,4,5,6,7,8,9].all(d, [1,2,3,4,5,6,7,8,9].all(e, a+b+c+d+e > request.cores-9)))))\""), []string{"actual cost limit exceeded", "cost limit exceeded"}},
 	}
@@ -193,6 +193,18 @@ func TestReport(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("got\n%swant in it %q", b.String(), want)
 		}
+	}
+}
+
+// What the cluster is given to begin with is a file without policies.
+func TestPrepare_fileOfTheCluster(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../config/cluster/base/policies.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := open(data).Prepare(t.Context()); err != nil {
+		t.Errorf("config/cluster/base/policies.yaml: %v", err)
 	}
 }
 

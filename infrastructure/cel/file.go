@@ -143,8 +143,11 @@ func placed(said string) mistake {
 
 // check says what is missing or too much.
 func (d document) check() (wrong mistakes) {
-	if len(d.Policies) == 0 || len(d.Policies) > maxPolicies {
-		wrong = append(wrong, mistake{line: 1, text: fmt.Sprintf("the file has %d policies; want 1 to %d", len(d.Policies), maxPolicies)})
+	if d.Policies == nil { // an empty list was written by somebody; no list at all may be a mount that failed
+		wrong = append(wrong, mistake{line: 1, text: "the file has no policies; if there are to be none, say policies: []"})
+	}
+	if len(d.Policies) > maxPolicies {
+		wrong = append(wrong, mistake{line: 1, text: fmt.Sprintf("the file has %d policies; want %d at most", len(d.Policies), maxPolicies)})
 	}
 	names := map[string]bool{}
 	_, _, name := patterns()
