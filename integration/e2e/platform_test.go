@@ -157,7 +157,7 @@ func (p *platform) remove(t *testing.T, r request) {
 	kind := map[string]string{"CREATE_VIRTUAL_MACHINE": "DELETE_VIRTUAL_MACHINE", "ALLOCATE_STORAGE": "RELEASE_STORAGE", "CREATE_NETWORK": "DELETE_NETWORK"}[r.Type]
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
-	status, answer, err := p.try(ctx, http.MethodPost, "/api/v1/virtualize", fmt.Sprintf(`{"type":%q,"resourceId":%q}`, kind, r.VirtualResourceID))
+	status, answer, err := p.try(ctx, http.MethodPost, "/api/v1/virtualize", fmt.Sprintf(`{"type":%q,"virtualResourceId":%q}`, kind, r.VirtualResourceID))
 	if err != nil || status != http.StatusAccepted {
 		t.Errorf("%s was not deleted: %d %s %v", r.VirtualResourceID, status, answer, err)
 		return

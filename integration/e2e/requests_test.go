@@ -39,7 +39,7 @@ func TestRefusals(t *testing.T) {
 		want int
 	}{
 		"no JSON":              {`{"type":`, http.StatusBadRequest},
-		"an unknown type":      {`{"type":"CREATE_PONY","specifications":{}}`, http.StatusBadRequest},
+		"an unknown type":      {`{"type":"CREATE_PONY","specifications":{}}`, http.StatusUnprocessableEntity},
 		"more than anyone has": {`{"type":"CREATE_VIRTUAL_MACHINE","specifications":{"cpu":100000,"memory":4,"disk":50,"network":"vlan-100"}}`, http.StatusUnprocessableEntity},
 	} {
 		t.Run(name, func(t *testing.T) {
