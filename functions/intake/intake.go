@@ -42,7 +42,7 @@ type Ports struct {
 	Graveyard application.Graveyard
 	Meter     application.Meter
 	Metrics   http.Handler                               // serves /metrics, to anybody
-	Identify  func(*http.Request) (domain.Caller, error) // Unauthenticated: nobody knows who it is
+	Identify  func(*http.Request) (domain.Caller, error) // Unauthenticated: nobody knows who it is; Forbidden: it has no place here; Unavailable: that cannot be found out just now
 	Ready     func(context.Context) error                // nil: requests can be served
 
 	Leaving  <-chan struct{}   // closed when the instance is about to end: event streams end, their clients come back to another one; may be nil
