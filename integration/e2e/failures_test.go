@@ -84,17 +84,47 @@ func TestKilled(t *testing.T) {
 // longer than a function waits for it.
 func TestSinkAway(t *testing.T) {
 	p := connect(t)
-	back := take(t, "kafkasink", "virtualization-results")
+	const sink = "virtualization-results"
+	address := sinks(t)
+	back := take(t, "kafkasink", sink)
+	defer back() // before the cleanups, which need it
+	p.answers(t, address, sink, http.StatusNotFound)
 	r := p.volume(t, "{}")
 	r.Type = "ALLOCATE_STORAGE"
 	t.Cleanup(func() { p.remove(t, r) })
 	p.await(t, r.RequestID, "decided, and its result unsent", func(r request) bool { return len(r.Steps) >= 14 })
 	time.Sleep(10 * time.Second)
 	if r := p.await(t, r.RequestID, "there", func(request) bool { return true }); !r.FinishedAt.IsZero() {
-		t.Fatalf("%s finished without its result: %+v", r.RequestID, r)
+		t.Fatalf("%s finished without its result", r.RequestID)
 	}
 	back()
+	p.answers(t, address, sink, http.StatusBadRequest)
 	began := time.Now()
 	p.completed(t, r.RequestID)
 	t.Logf("completed %s after the KafkaSink came back", time.Since(began).Round(10*time.Millisecond))
+}
+
+// answers awaits that the data plane of the sinks has heard of a change: it
+// answers 404 for a sink that is none, and 400 for what is no event.
+func (p *platform) answers(t *testing.T, address, sink string, want int) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/"+namespace+"/"+sink, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "kafka-sink-ingress.knative-eventing.svc.cluster.local"
+		resp, err := p.client.Do(r)
+		if err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == want {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the KafkaSink %s answers %v (%v), want %d", sink, resp, err, want)
+		}
+		time.Sleep(poll)
+	}
 }
