@@ -78,6 +78,8 @@ func unit(dir string) string {
 	switch {
 	case under(dir, "infrastructure/postgres/postgrestest"):
 		return "infrastructure/postgres/postgrestest"
+	case under(dir, "infrastructure/cloudinit"):
+		return "infrastructure/cloudinit"
 	case (parts[0] == "infrastructure" || parts[0] == "functions") && len(parts) > 1:
 		return parts[0] + "/*"
 	case under(dir, "eventing/local"):
