@@ -31,7 +31,8 @@ type Hypervisor struct {
 	// Wait is how many looks at a new thing find it under way.
 	Wait int
 
-	Made, Offs int // things made, machines that were on switched off
+	Made, Offs int                   // things made, machines that were on switched off
+	Filled     map[domain.Key]string // images of the volumes that were wanted
 }
 
 var _ application.Hypervisor = (*Hypervisor)(nil)
@@ -40,7 +41,9 @@ var _ application.Hypervisor = (*Hypervisor)(nil)
 var errLate = errors.New("no answer")
 
 // NewHypervisor returns one without things.
-func NewHypervisor() *Hypervisor { return &Hypervisor{things: map[domain.Key]domain.ThingPhase{}} }
+func NewHypervisor() *Hypervisor {
+	return &Hypervisor{things: map[domain.Key]domain.ThingPhase{}, Filled: map[domain.Key]string{}}
+}
 
 // Has reports whether anything of a resource exists.
 func (h *Hypervisor) Has(uid string) bool {
@@ -100,6 +103,9 @@ func (h *Hypervisor) Ensure(_ context.Context, want domain.Desired) (domain.Obse
 		was, exists := h.things[want.Key]
 		if !exists {
 			h.Made++
+		}
+		if want.Key.Kind == domain.ThingVolume {
+			h.Filled[want.Key] = want.Image
 		}
 		if phase == domain.ThingStopped && was != domain.ThingStopped {
 			h.Offs++

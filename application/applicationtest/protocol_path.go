@@ -110,6 +110,15 @@ func pathCases() map[string]func(*testing.T, *chain) {
 				t.Errorf("a dry run sent %d events", len(c.sink.sent))
 			}
 		},
+		"a root volume is made of the machine's image": func(t *testing.T, c *chain) {
+			m := c.run(machineDraft("m"))
+			v := c.run(volumeDraft("v"))
+			root := domain.Key{Resource: m.Resource.UID, Kind: domain.ThingVolume}
+			blank := domain.Key{Resource: v.Resource.UID, Kind: domain.ThingVolume}
+			if got := c.hypervisor.Filled; got[root] != domain.DefaultImage || got[blank] != "" {
+				t.Errorf("images of volumes: got %q and %q, want %q and none", got[root], got[blank], domain.DefaultImage)
+			}
+		},
 		"parts of the time do not overlap": func(t *testing.T, c *chain) {
 			r := c.run(machineDraft("m"))
 			f := r.Resource.Facts.Timings
