@@ -1,0 +1,154 @@
+package kubevirt
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"kbnt.dev/virtualization/domain"
+)
+
+// dialTimeout is how long a guest may take to accept a connection: one that is up does
+// within a round trip of its network.
+const dialTimeout = 1 * time.Second
+
+// health makes the five checks of a machine that runs, and calls it Ready when all pass
+// that can be made. One that cannot be made is not passed, and says why.
+func (h *Hypervisor) health(ctx context.Context, o *domain.Observation, vm *virtualMachine, vmi *instance) {
+	image := h.images[vm.Meta.Annotations[ofImage]]
+	ports := image.ports()
+	wanted, _ := netip.ParsePrefix(vm.Meta.Annotations[atAddress])
+	address := wanted.Addr()
+
+	ready := true
+	check := func(name string, passed bool, detail string) {
+		ready = ready && passed
+		o.Checks = append(o.Checks, domain.HealthCheck{Name: name, Passed: passed, Detail: detail})
+	}
+	unasked := func(name, why string) {
+		o.Checks = append(o.Checks, domain.HealthCheck{Name: name, Detail: "not asked: " + why})
+	}
+
+	_, paused := has(vmi.Seen.Conditions, "Paused", "True")
+	if paused {
+		o.Reason = "Paused"
+	}
+	check(domain.CheckHypervisor, !paused && vmi.Seen.Node != "", "running on "+vmi.Seen.Node)
+	target := vmi.target(rootDisk)
+	check(domain.CheckDisk, target != "", "root volume is "+target)
+
+	reported := vmi.addresses(o.Key.MAC())
+	connected, agent := has(vmi.Seen.Conditions, "AgentConnected", "True")
+	service, port := image.service()
+	ssh, web := h.reach(ctx, address, ports["ssh"], port, image.Agent)
+
+	o.Addresses = reported
+	switch {
+	case slices.Contains(reported, address):
+		check(domain.CheckAddress, true, address.String()+", reported")
+	case ssh || web:
+		o.Addresses = append(o.Addresses, address)
+		check(domain.CheckAddress, true, address.String()+", answers")
+	case image.Agent || h.dial != nil:
+		check(domain.CheckAddress, false, address.String()+" is not seen yet")
+	default:
+		unasked(domain.CheckAddress, "the image has no guest agent, and there is no way from here to its network")
+	}
+	if h.dial == nil {
+		unasked(domain.CheckSSH, "there is no way from here to its network")
+	} else {
+		check(domain.CheckSSH, ssh, "port "+strconv.Itoa(ports["ssh"]))
+	}
+	switch {
+	case image.Agent:
+		check(domain.CheckGuest, agent, "guest agent")
+		if agent && connected.At != nil {
+			o.GuestAt, o.ReadyAt = *connected.At, *connected.At
+		}
+	case h.dial == nil:
+		unasked(domain.CheckGuest, "the image has no guest agent, and there is no way from here to its network")
+	default:
+		check(domain.CheckGuest, web, service+", port "+strconv.Itoa(port))
+	}
+	if !ready {
+		o.GuestAt, o.ReadyAt = time.Time{}, time.Time{}
+		return
+	}
+	o.Phase, o.Ports = domain.ThingReady, ports
+	if o.GuestAt.Before(o.PoweredAt) { // clocks of two hosts
+		o.GuestAt, o.ReadyAt = time.Time{}, time.Time{}
+	}
+}
+
+// service is what is asked of a guest without an agent: "http" if it is offered, else
+// the first by name, else SSH.
+func (i Image) service() (name string, port int) {
+	if port, ok := i.Ports["http"]; ok {
+		return "http", port
+	}
+	for n, p := range i.ports() {
+		if n != "ssh" && (name == "" || n < name) {
+			name, port = n, p
+		}
+	}
+	if name == "" {
+		return "ssh", i.ports()["ssh"]
+	}
+	return name, port
+}
+
+// reach connects to a guest's two ports at a time; the second only when nothing else
+// tells of its service.
+func (h *Hypervisor) reach(ctx context.Context, address netip.Addr, sshPort, servicePort int, agent bool) (ssh, service bool) {
+	if h.dial == nil || !address.IsValid() {
+		return false, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	try := func(port int) bool {
+		c, err := h.dial(ctx, "tcp", net.JoinHostPort(address.String(), strconv.Itoa(port)))
+		if err != nil {
+			return false
+		}
+		_ = c.Close()
+		return true
+	}
+	if agent || servicePort == sshPort {
+		ssh = try(sshPort)
+		return ssh, ssh && !agent
+	}
+	_ = both(
+		func() error { ssh = try(sshPort); return nil },
+		func() error { service = try(servicePort); return nil })
+	return ssh, service
+}
+
+// target is the device by which a guest sees a volume, empty while it is not attached.
+func (i *instance) target(name string) string {
+	for _, v := range i.Seen.Volumes {
+		if v.Name == name {
+			return v.Target
+		}
+	}
+	return ""
+}
+
+// addresses are those that the cluster knows of our network card.
+func (i *instance) addresses(mac string) []netip.Addr {
+	var all []netip.Addr
+	for _, n := range i.Seen.Interfaces {
+		if n.Name != onlyNIC && !strings.EqualFold(n.MAC, mac) {
+			continue
+		}
+		for _, s := range append([]string{n.IP}, n.IPs...) {
+			if a, err := netip.ParseAddr(s); err == nil && !slices.Contains(all, a) {
+				all = append(all, a)
+			}
+		}
+	}
+	return all
+}

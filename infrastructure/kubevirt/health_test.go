@@ -1,0 +1,142 @@
+package kubevirt_test
+
+import (
+	"strings"
+	"testing"
+
+	"kbnt.dev/virtualization/domain"
+	"kbnt.dev/virtualization/infrastructure/kubevirt"
+)
+
+// withoutClass sells NVMe disks of whatever class is the cluster's default.
+func withoutClass(o *kubevirt.Options) { o.Storage[domain.NVME] = kubevirt.Storage{} }
+
+func image(change func(*kubevirt.Image)) func(*kubevirt.Options) {
+	return func(o *kubevirt.Options) {
+		i := o.Images[domain.DefaultImage]
+		change(&i)
+		o.Images = map[string]kubevirt.Image{domain.DefaultImage: i}
+	}
+}
+
+func mute(o *kubevirt.Options) { o.Dial = nil }
+
+// TestHealth shows the five checks in each kind of world: what can be asked is, and what
+// cannot is said.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	agentless := image(func(i *kubevirt.Image) { i.Agent, i.Install = false, nil })
+	for name, c := range map[string]struct {
+		reason  string
+		change  []func(*kubevirt.Options)
+		want    string // + passed, - not, ? not asked, in the order of the names
+		service string // in the detail of the last check
+	}{
+		"agent and a way":     {"everything is asked", nil, "+++++", "guest agent"},
+		"agent and no way":    {"nobody can connect", []func(*kubevirt.Options){mute}, "+++?+", "guest agent"},
+		"a way and no agent":  {"the port stands for the address and the service", []func(*kubevirt.Options){agentless}, "+++++", "http, port 80"},
+		"neither":             {"the cluster's word alone", []func(*kubevirt.Options){agentless, mute}, "++???", "not asked"},
+		"no agent, only SSH":  {"SSH is the service", []func(*kubevirt.Options){agentless, image(func(i *kubevirt.Image) { i.Ports = nil })}, "+++++", "ssh, port 22"},
+		"no agent, by name":   {"the first by name", []func(*kubevirt.Options){agentless, image(func(i *kubevirt.Image) { i.Ports = map[string]int{"web": 443, "alt": 80} })}, "+++++", "alt, port 80"},
+		"SSH at another port": {"what the image says", []func(*kubevirt.Options){image(func(i *kubevirt.Image) { i.Ports = map[string]int{"ssh": 80} })}, "+++++", "guest agent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, _ := bare(t, c.change...)
+			w.ready(t, w.volume("a"))
+			o := w.ready(t, w.machine("a"))
+			if got := checks(o); got != c.want {
+				t.Errorf("checks: got %s, want %s: %s: %+v", got, c.want, c.reason, o.Checks)
+			}
+			if d := o.Checks[4].Detail; !strings.Contains(d, c.service) {
+				t.Errorf("guest service: got %q, want %q in it", d, c.service)
+			}
+			if o.Host != "node-1" || o.Ports["ssh"] == 0 || o.PoweredAt.IsZero() {
+				t.Errorf("ready: got host %q, ports %v, powered at %s", o.Host, o.Ports, o.PoweredAt)
+			}
+		})
+	}
+}
+
+func checks(o domain.Observation) (s string) {
+	for i, name := range []string{domain.CheckHypervisor, domain.CheckDisk, domain.CheckAddress, domain.CheckSSH, domain.CheckGuest} {
+		switch {
+		case i >= len(o.Checks) || o.Checks[i].Name != name:
+			return s + "!"
+		case o.Checks[i].Passed:
+			s += "+"
+		case strings.HasPrefix(o.Checks[i].Detail, "not asked"):
+			s += "?"
+		default:
+			s += "-"
+		}
+	}
+	return s
+}
+
+// TestNotHealthy takes one thing away from a machine that was ready.
+func TestNotHealthy(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change fields // of the instance's status
+		want   string
+	}{
+		"paused":          {fields{"conditions": []any{fields{"type": "Paused", "status": "True"}, fields{"type": "AgentConnected", "status": "True"}}}, "-++++"},
+		"no node":         {fields{"nodeName": ""}, "-++++"},
+		"no disk":         {fields{"volumeStatus": []any{fields{"name": "root", "target": ""}}}, "+-+++"},
+		"agent is silent": {fields{"conditions": []any{fields{"type": "AgentConnected", "status": "False"}}}, "++++-"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, _ := bare(t)
+			w.ready(t, w.volume("a"))
+			machine := w.machine("a")
+			w.ready(t, machine)
+			w.controllers.status(t, vmisPath, machine.Key.Name(), c.change)
+			o, err := w.Observe(t.Context(), machine.Key)
+			if err != nil || o.Phase != domain.ThingStarting || checks(o) != c.want || !o.ReadyAt.IsZero() || len(o.Ports) > 0 {
+				t.Errorf("got %s with %s, ready at %s, ports %v, %v, want Starting with %s", o.Phase, checks(o), o.ReadyAt, o.Ports, err, c.want)
+			}
+		})
+	}
+
+	w, _ := bare(t)
+	w.ready(t, w.volume("a"))
+	machine := w.machine("a")
+	w.ready(t, machine)
+	w.controllers.guests = nil // it does not accept connections any more
+	if o, err := w.Observe(t.Context(), machine.Key); err != nil || o.Phase != domain.ThingStarting || checks(o) != "+++-+" {
+		t.Errorf("without SSH: got %s with %s, %v, want Starting with +++-+", o.Phase, checks(o), err)
+	}
+}
+
+func TestSecurityGroups(t *testing.T) {
+	t.Parallel()
+	w, s := bare(t)
+	w.ready(t, w.volume("a"))
+	machine := w.machine("a", func(m *domain.MachineSpec) { m.SecurityGroups = []string{"web", "Db_1"} })
+	policy := func(name, group string) {
+		w.controllers.create(t, w.controllers.in("/apis/networking.k8s.io/v1/namespaces/{ns}/networkpolicies"), fields{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+			"metadata": fields{"name": name, "labels": fields{"kbnt.dev/security-group": group}}, "spec": fields{"podSelector": fields{}}})
+	}
+	policy("web", "web")
+	if _, err := w.Ensure(t.Context(), machine); verdict(err) != "not-found/no-security-group" {
+		t.Errorf("with a group that nobody defined: got %v, want not-found/no-security-group", err)
+	}
+	if o, _ := w.Observe(t.Context(), machine.Key); o.Phase != domain.ThingAbsent {
+		t.Errorf("with a group that nobody defined: got %s, want nothing made", o.Phase)
+	}
+	policy("db", "Db_1")
+	w.ready(t, machine)
+	labels, _ := below(s.objects[w.controllers.in(vmsPath)+"/"+machine.Key.Name()], "spec", "template", "metadata", "labels")
+	for _, group := range []string{"web", "Db_1"} {
+		if v, is := labels["security-group.kbnt.dev/"+group]; !is || v != "" {
+			t.Errorf("labels of the pod: got %v, want the group %s", labels, group)
+		}
+	}
+	bad := w.machine("b", func(m *domain.MachineSpec) { m.SecurityGroups = []string{"-web"} })
+	bad.Root = machine.Root
+	if _, err := w.Ensure(t.Context(), bad); verdict(err) != "invalid/invalid-spec" {
+		t.Errorf("with a group that is no label: got %v, want invalid", err)
+	}
+}
