@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -71,15 +72,19 @@ func Hostname(virtualID string) string {
 	return strings.TrimRight(strings.ToLower(virtualID[:min(len(virtualID), 63)]), "-")
 }
 
+// Words of a guest, compiled when they are first needed.
+var (
+	label = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`) })
+	word  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z_][a-z0-9_.+@-]{0,127}$`) })
+)
+
 func (m Machine) check() error {
-	label := regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	word := regexp.MustCompile(`^[a-z_][a-z0-9_.+@-]{0,127}$`)
 	switch {
 	case m.InstanceID == "" || len(m.InstanceID) > 255 || hasControl(m.InstanceID):
 		return fmt.Errorf("%.40q is no instance id", m.InstanceID)
-	case !label.MatchString(m.Hostname):
+	case !label().MatchString(m.Hostname):
 		return fmt.Errorf("%.80q is no host name", m.Hostname)
-	case m.User != "" && !word.MatchString(m.User):
+	case m.User != "" && !word().MatchString(m.User):
 		return fmt.Errorf("%.40q is no user of a guest", m.User)
 	case len(m.UserData) > domain.MaxUserData || !utf8.ValidString(m.UserData) || strings.ContainsRune(m.UserData, 0):
 		return fmt.Errorf("user data is not UTF-8 text of at most %d bytes", domain.MaxUserData)
@@ -92,7 +97,7 @@ func (m Machine) check() error {
 		}
 	}
 	for _, a := range m.Agents {
-		if !word.MatchString(a.Package) || !word.MatchString(a.Unit) {
+		if !word().MatchString(a.Package) || !word().MatchString(a.Unit) {
 			return fmt.Errorf("%.40q with the unit %.40q is no package", a.Package, a.Unit)
 		}
 	}
