@@ -32,6 +32,7 @@ var (
 	errAbsent = errors.New("no such object")
 	errExists = errors.New("the object exists")
 	errMoved  = errors.New("the object is another one by now")
+	errNoAPI  = errors.New("this kind of object is not served")
 )
 
 // err translates a refusal. Which Kind it is follows from the status and its
@@ -69,6 +70,7 @@ func (a answer) err(r call) error {
 	case http.StatusNotFound:
 		switch {
 		case s.Reason != "NotFound":
+			with(errNoAPI)
 			return put(domain.NotFound, "no-api", "the cluster does not know this kind of object")
 		case r.method == http.MethodPost:
 			return put(domain.NotFound, "no-namespace", "the namespace of the machines does not exist")

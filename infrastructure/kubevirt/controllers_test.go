@@ -47,7 +47,7 @@ const (
 
 func meta(o fields, key string) string { return text(o, "metadata", key) }
 
-func (c *controllers) step(t *testing.T) {
+func (c *controllers) step(t testing.TB) {
 	t.Helper()
 	vms := byName(c.items(t, c.in(vmsPath)))
 	vmis := byName(c.items(t, c.in(vmisPath)))
@@ -112,17 +112,17 @@ func root(spec any) string {
 	return ""
 }
 
-func (c *controllers) remove(t *testing.T, path, name string) {
+func (c *controllers) remove(t testing.TB, path, name string) {
 	t.Helper()
 	c.do(t, http.MethodDelete, c.in(path)+"/"+name, "application/json", fields{}, http.StatusNotFound)
 }
 
-func (c *controllers) status(t *testing.T, path, name string, status fields) {
+func (c *controllers) status(t testing.TB, path, name string, status fields) {
 	t.Helper()
 	c.patch(t, c.in(path)+"/"+name+"/status", fields{"status": status})
 }
 
-func (c *controllers) guard(t *testing.T, path, name string, finalizers any) {
+func (c *controllers) guard(t testing.TB, path, name string, finalizers any) {
 	t.Helper()
 	c.patch(t, c.in(path)+"/"+name, fields{"metadata": fields{"finalizers": finalizers}})
 }
@@ -132,7 +132,7 @@ func ownedBy(o fields) []fields {
 }
 
 // load is CDI: it makes a claim of the DataVolume's name and fills it.
-func (c *controllers) load(t *testing.T, name string, d fields, claims map[string]fields) {
+func (c *controllers) load(t testing.TB, name string, d fields, claims map[string]fields) {
 	t.Helper()
 	switch {
 	case claims[name] == nil:
@@ -147,7 +147,7 @@ func (c *controllers) load(t *testing.T, name string, d fields, claims map[strin
 }
 
 // bind is the volume controller. A claim in use stays when it is deleted.
-func (c *controllers) bind(t *testing.T, name string, p fields, used bool) {
+func (c *controllers) bind(t testing.TB, name string, p fields, used bool) {
 	t.Helper()
 	switch {
 	case meta(p, "deletionTimestamp") != "" && !used:
@@ -158,7 +158,7 @@ func (c *controllers) bind(t *testing.T, name string, p fields, used bool) {
 }
 
 // manage is virt-controller: from VirtualMachine to VirtualMachineInstance.
-func (c *controllers) manage(t *testing.T, name string, vm, vmi fields) {
+func (c *controllers) manage(t testing.TB, name string, vm, vmi fields) {
 	t.Helper()
 	halted := text(vm, "spec", "runStrategy") == "Halted"
 	switch {
@@ -191,7 +191,7 @@ func (c *controllers) manage(t *testing.T, name string, vm, vmi fields) {
 }
 
 // run is the scheduler, virt-handler and the guest.
-func (c *controllers) run(t *testing.T, name string, vmi, claim fields, secrets map[string]fields) {
+func (c *controllers) run(t testing.TB, name string, vmi, claim fields, secrets map[string]fields) {
 	t.Helper()
 	at3339 := c.now().UTC().Format(time.RFC3339)
 	transitions, _ := at(vmi, "status", "phaseTransitionTimestamps").([]any)

@@ -28,14 +28,14 @@
 // those wanted. Changes and deletions name the uid that was seen. So twelve calls at once
 // make one thing, and another's thing of the same name is never touched.
 //
-// What exists is found in one round trip: a network by one call, a volume by one, or two
-// at a time when images are imported, a machine by two at a time, and by connecting to
-// its ports once it runs. To make a volume or a network takes two round trips, a
-// machine four.
+// What exists is found in one round trip: a network by one call, a volume and a machine by
+// two at a time, the latter also by connecting to its ports once it runs. To make a volume
+// or a network takes two round trips, a machine four.
 //
 // A machine is Ready when all of its five checks pass that can be made. Those that cannot,
 // because this process has no way to the guest's network and the image no agent, are not
-// passed, and say so.
+// passed, and say so. Addresses that a tenant chose are not connected to, unless
+// [Options.DialTenants] allows it.
 //
 // # Errors
 //

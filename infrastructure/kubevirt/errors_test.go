@@ -225,8 +225,40 @@ func TestFindingCostsOneRoundTrip(t *testing.T) {
 	blank, s := bare(t, shapes()["blank volumes, bound late, and no agent"])
 	blank.ready(t, root)
 	s.asked = nil
-	if _, err := blank.Ensure(t.Context(), root); err != nil || len(s.asked) != 1 {
-		t.Errorf("ensure a blank volume that exists: got %v by %q, want 1 call: its class is known", err, s.asked)
+	if _, err := blank.Ensure(t.Context(), root); err != nil || len(s.asked) != 2 {
+		t.Errorf("ensure a blank volume that exists: got %v by %q, want 2 calls: how its class binds is known", err, s.asked)
+	}
+}
+
+// TestWithoutCDI makes blank volumes, and says what is missing for others.
+func TestWithoutCDI(t *testing.T) {
+	t.Parallel()
+	w, s := bare(t)
+	s.before = func(r *http.Request) (int, string, http.Header) {
+		if strings.Contains(r.URL.Path, "cdi.kubevirt.io") && strings.HasPrefix(r.Header.Get("User-Agent"), "kbnt") {
+			return 404, "404 page not found\n", http.Header{"Content-Type": {"text/plain"}}
+		}
+		return 0, "", nil
+	}
+	blank := w.volume("a")
+	blank.Image = ""
+	w.ready(t, blank)
+	w.ready(t, w.machine("a"))
+	if _, err := w.Ensure(t.Context(), w.volume("b")); verdict(err) != "not-found/no-api" {
+		t.Errorf("a volume with an image: got %v, want not-found/no-api", err)
+	}
+	n := 0
+	for _, err := range w.List(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 2 {
+		t.Errorf("list: got %d things, want 2", n)
+	}
+	if _, err := w.Delete(t.Context(), blank.Key); err != nil {
+		t.Errorf("delete a blank volume: %v", err)
 	}
 }
 

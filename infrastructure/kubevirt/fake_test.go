@@ -169,4 +169,3 @@ func (q request) details(kind, name string, more fields) fields {
 	maps.Copy(d, more)
 	return d
 }
-

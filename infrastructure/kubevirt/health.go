@@ -21,6 +21,10 @@ const dialTimeout = 1 * time.Second
 func (h *Hypervisor) health(ctx context.Context, o *domain.Observation, vm *virtualMachine, vmi *instance) {
 	image := h.images[vm.Meta.Annotations[ofImage]]
 	ports := image.ports()
+	dial := h.dial
+	if strings.HasPrefix(vm.Meta.Annotations[onNetwork], tenantNetwork) && !h.tenants {
+		dial = nil
+	}
 	wanted, _ := netip.ParsePrefix(vm.Meta.Annotations[atAddress])
 	address := wanted.Addr()
 
@@ -44,7 +48,7 @@ func (h *Hypervisor) health(ctx context.Context, o *domain.Observation, vm *virt
 	reported := vmi.addresses(o.Key.MAC())
 	connected, agent := has(vmi.Seen.Conditions, "AgentConnected", "True")
 	service, port := image.service()
-	ssh, web := h.reach(ctx, address, ports["ssh"], port, image.Agent)
+	ssh, web := reach(ctx, dial, address, ports["ssh"], port, image.Agent)
 
 	o.Addresses = reported
 	switch {
@@ -53,12 +57,12 @@ func (h *Hypervisor) health(ctx context.Context, o *domain.Observation, vm *virt
 	case ssh || web:
 		o.Addresses = append(o.Addresses, address)
 		check(domain.CheckAddress, true, address.String()+", answers")
-	case image.Agent || h.dial != nil:
+	case image.Agent || dial != nil:
 		check(domain.CheckAddress, false, address.String()+" is not seen yet")
 	default:
 		unasked(domain.CheckAddress, "the image has no guest agent, and there is no way from here to its network")
 	}
-	if h.dial == nil {
+	if dial == nil {
 		unasked(domain.CheckSSH, "there is no way from here to its network")
 	} else {
 		check(domain.CheckSSH, ssh, "port "+strconv.Itoa(ports["ssh"]))
@@ -69,7 +73,7 @@ func (h *Hypervisor) health(ctx context.Context, o *domain.Observation, vm *virt
 		if agent && connected.At != nil {
 			o.GuestAt, o.ReadyAt = *connected.At, *connected.At
 		}
-	case h.dial == nil:
+	case dial == nil:
 		unasked(domain.CheckGuest, "the image has no guest agent, and there is no way from here to its network")
 	default:
 		check(domain.CheckGuest, web, service+", port "+strconv.Itoa(port))
@@ -101,16 +105,18 @@ func (i Image) service() (name string, port int) {
 	return name, port
 }
 
+type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
+
 // reach connects to a guest's two ports at a time; the second only when nothing else
 // tells of its service.
-func (h *Hypervisor) reach(ctx context.Context, address netip.Addr, sshPort, servicePort int, agent bool) (ssh, service bool) {
-	if h.dial == nil || !address.IsValid() {
+func reach(ctx context.Context, dial dialer, address netip.Addr, sshPort, servicePort int, agent bool) (ssh, service bool) {
+	if dial == nil || !address.IsValid() {
 		return false, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	try := func(port int) bool {
-		c, err := h.dial(ctx, "tcp", net.JoinHostPort(address.String(), strconv.Itoa(port)))
+		c, err := dial(ctx, "tcp", net.JoinHostPort(address.String(), strconv.Itoa(port)))
 		if err != nil {
 			return false
 		}

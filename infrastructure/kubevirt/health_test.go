@@ -1,7 +1,11 @@
 package kubevirt_test
 
 import (
+	"context"
+	"net"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"kbnt.dev/virtualization/domain"
@@ -72,6 +76,32 @@ func checks(o domain.Observation) (s string) {
 		}
 	}
 	return s
+}
+
+// TestTenantsNetworksAreNotDialled holds that an address that a tenant chose is not connected
+// to, unless the operator says that there is a way to it.
+func TestTenantsNetworksAreNotDialled(t *testing.T) {
+	t.Parallel()
+	for _, may := range []bool{false, true} {
+		dialled := atomic.Bool{}
+		w, _ := bare(t, func(o *kubevirt.Options) {
+			dial := o.Dial
+			o.DialTenants = may
+			o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				dialled.Store(true)
+				return dial(ctx, network, address)
+			}
+		})
+		network := w.network("n")
+		w.ready(t, network)
+		w.ready(t, w.volume("a"))
+		machine := w.machine("a")
+		machine.Network, machine.Address, machine.Gateway = network.Key.Name(), netip.MustParsePrefix("10.0.1.2/24"), netip.Addr{}
+		want := map[bool]string{false: "+++?+", true: "+++++"}[may]
+		if o := w.ready(t, machine); checks(o) != want || dialled.Load() != may {
+			t.Errorf("tenants may be dialled %v: got %s, dialled %v, want %s", may, checks(o), dialled.Load(), want)
+		}
+	}
 }
 
 // TestNotHealthy takes one thing away from a machine that was ready.

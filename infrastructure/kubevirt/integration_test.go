@@ -97,16 +97,10 @@ func TestPermissions(t *testing.T) {
 		t.Fatalf("the page grants %d roles, want 2", granted)
 	}
 	h := w.client(t, as{transport, user})
-	allowed := false
-	for range 500 { // the server learns of new roles after a while
-		if _, err := h.Observe(t.Context(), w.machine("a").Key); err == nil {
-			allowed = true
-			break
-		}
-	}
-	if !allowed {
-		t.Fatal("the user of the page's roles may not even look")
-	}
+	eventually(t, "a look as the user of the page's roles", func() bool {
+		_, err := h.Observe(t.Context(), w.machine("a").Key)
+		return err == nil
+	})
 	w.Hypervisor = h
 
 	k.create(t, w.controllers.in("/apis/networking.k8s.io/v1/namespaces/{ns}/networkpolicies"), fields{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",

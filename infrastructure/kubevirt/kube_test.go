@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // kube is what a test says to an API server beside the driver, in plain JSON.
@@ -51,7 +52,7 @@ func (k kube) try(ctx context.Context, method, path, kind string, body any) (fie
 }
 
 // do asks for what must work. Statuses named besides are fine, too.
-func (k kube) do(t *testing.T, method, path, kind string, body any, fine ...int) (fields, int) {
+func (k kube) do(t testing.TB, method, path, kind string, body any, fine ...int) (fields, int) {
 	t.Helper()
 	out, status, err := k.try(context.WithoutCancel(t.Context()), method, path, kind, body)
 	if err != nil {
@@ -67,19 +68,19 @@ func (k kube) do(t *testing.T, method, path, kind string, body any, fine ...int)
 	return out, status
 }
 
-func (k kube) create(t *testing.T, path string, o fields, fine ...int) fields {
+func (k kube) create(t testing.TB, path string, o fields, fine ...int) fields {
 	t.Helper()
 	out, _ := k.do(t, http.MethodPost, path+strictly, "application/json", o, fine...)
 	return out
 }
 
 // patch changes what may have gone meanwhile.
-func (k kube) patch(t *testing.T, path string, change fields) {
+func (k kube) patch(t testing.TB, path string, change fields) {
 	t.Helper()
 	k.do(t, http.MethodPatch, path, merge, change, http.StatusNotFound)
 }
 
-func (k kube) items(t *testing.T, path string) []fields {
+func (k kube) items(t testing.TB, path string) []fields {
 	t.Helper()
 	out, _ := k.do(t, http.MethodGet, path, "application/json", nil)
 	var all []fields
@@ -114,7 +115,7 @@ const (
 )
 
 // namespace makes one for a test.
-func (k kube) namespace(t *testing.T) string {
+func (k kube) namespace(t testing.TB) string {
 	t.Helper()
 	name := "kbnt-" + strings.ToLower(rand.Text()[:10])
 	k.create(t, "/api/v1/namespaces", fields{"apiVersion": "v1", "kind": "Namespace", "metadata": fields{"name": name}})
@@ -123,7 +124,7 @@ func (k kube) namespace(t *testing.T) string {
 
 // prepare installs the custom resources of others that the driver needs, where they
 // are missing: the operator of a real cluster has them with Multus and CDI.
-func prepare(t *testing.T, base string, transport http.RoundTripper) kube {
+func prepare(t testing.TB, base string, transport http.RoundTripper) kube {
 	t.Helper()
 	k := kube{base, transport}
 	for _, crd := range []fields{
@@ -137,13 +138,23 @@ func prepare(t *testing.T, base string, transport http.RoundTripper) kube {
 			"provisioner": "kbnt.dev/none", "volumeBindingMode": binding}, http.StatusConflict)
 	}
 	for _, path := range []string{nadsPath, "/apis/cdi.kubevirt.io/v1beta1/namespaces/{ns}/datavolumes"} {
-		for range 200 { // the server takes some time to serve a new kind, and there is nothing to wait for but that
-			if _, status, err := k.try(t.Context(), http.MethodGet, strings.ReplaceAll(path, "{ns}", "default"), "application/json", nil); err == nil && status == 200 {
-				break
-			}
-		}
+		eventually(t, path, func() bool {
+			_, status, err := k.try(t.Context(), http.MethodGet, strings.ReplaceAll(path, "{ns}", "default"), "application/json", nil)
+			return err == nil && status == http.StatusOK
+		})
 	}
 	return k
+}
+
+// eventually asks again until the answer is yes: a server learns of new kinds, roles and
+// quotas by itself, and there is nothing to wait for but that.
+func eventually(t testing.TB, what string, yes func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !yes(); {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within a minute", what)
+		}
+	}
 }
 
 func definition(group, version, kind, plural string, schema fields) fields {

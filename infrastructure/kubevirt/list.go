@@ -2,6 +2,7 @@ package kubevirt
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"kbnt.dev/virtualization/domain"
@@ -23,18 +24,19 @@ func (h *Hypervisor) List(ctx context.Context) iter.Seq2[domain.Observation, err
 				return
 			}
 		}
-		if h.imports {
-			for d, err := range list[dataVolume](ctx, h, imports()) {
-				if err != nil {
-					fail(err)
-					return
-				}
-				if more, err := h.yieldVolume(ctx, volume{imported: &d}, yield); err != nil {
-					fail(err)
-					return
-				} else if !more {
-					return
-				}
+		for d, err := range list[dataVolume](ctx, h, imports()) {
+			if errors.Is(err, errNoAPI) {
+				break // there is no CDI
+			}
+			if err != nil {
+				fail(err)
+				return
+			}
+			if more, err := h.yieldVolume(ctx, volume{imported: &d}, yield); err != nil {
+				fail(err)
+				return
+			} else if !more {
+				return
 			}
 		}
 		for c, err := range list[claim](ctx, h, claims()) {

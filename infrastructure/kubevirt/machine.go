@@ -23,14 +23,6 @@ const (
 // that the cluster takes the Secret away with the machine, whoever deletes that. The
 // machine's pod waits for the Secret.
 func (h *Hypervisor) ensureMachine(ctx context.Context, want domain.Desired) (domain.Observation, error) {
-	image, known := h.images[want.Spec.Machine.Image]
-	if !known {
-		return domain.Observation{}, missing("image")
-	}
-	files, err := cloudInit(want, image, h)
-	if err != nil {
-		return domain.Observation{}, err
-	}
 	vm, vmi, err := h.machine(ctx, want.Key)
 	if err != nil {
 		return domain.Observation{}, err
@@ -50,11 +42,14 @@ func (h *Hypervisor) ensureMachine(ctx context.Context, want domain.Desired) (do
 		}
 		seen := h.seeMachine(ctx, want.Key, vm, vmi)
 		if seen.Phase != domain.ThingReady { // else it has booted, with its Secret
-			err = h.ensureSecret(ctx, want, vm.Meta, files)
+			err = h.ensureSecret(ctx, want, vm.Meta)
 		}
 		return seen, err
 	}
 
+	if _, err := h.cloudInit(want); err != nil { // before anything is made
+		return domain.Observation{}, err
+	}
 	root, err := h.needs(ctx, want)
 	if err != nil {
 		return domain.Observation{}, err
@@ -63,7 +58,7 @@ func (h *Hypervisor) ensureMachine(ctx context.Context, want domain.Desired) (do
 	if err := h.create(ctx, machines(), h.machineObject(want, root), vm); err != nil {
 		return domain.Observation{}, err
 	}
-	if err := h.ensureSecret(ctx, want, vm.Meta, files); err != nil {
+	if err := h.createSecret(ctx, want, vm.Meta); err != nil {
 		return domain.Observation{}, err
 	}
 	return h.seeMachine(ctx, want.Key, vm, nil), nil
@@ -129,33 +124,60 @@ func (h *Hypervisor) power(ctx context.Context, vm *virtualMachine, on bool) (*v
 	return changed, err
 }
 
-// ensureSecret makes the Secret of a machine. One of a machine of that name which has
-// gone is waited for: the cluster is about to take it away.
-func (h *Hypervisor) ensureSecret(ctx context.Context, want domain.Desired, owner meta, files map[string][]byte) error {
+// ensureSecret sees to it that a machine which was found has its Secret. It is made only
+// if it is not there: the image may have left the catalogue since.
+func (h *Hypervisor) ensureSecret(ctx context.Context, want domain.Desired, owner meta) error {
+	found, err := h.findSecret(ctx, want.Key, owner)
+	if err != nil || found {
+		return err
+	}
+	return h.createSecret(ctx, want, owner)
+}
+
+// createSecret makes the Secret of a machine, or finds it made meanwhile.
+func (h *Hypervisor) createSecret(ctx context.Context, want domain.Desired, owner meta) error {
+	files, err := h.cloudInit(want)
+	if err != nil {
+		return err
+	}
 	m := h.metaOf(want)
 	m.Owners = []reference{{API: machines().api, Kind: machines().name, Name: owner.Name, UID: owner.UID}}
-	err := h.create(ctx, secrets(), object{Meta: m, Data: files}, nil)
+	err = h.create(ctx, secrets(), object{Meta: m, Data: files}, nil)
 	if !errors.Is(err, errExists) {
 		return err
 	}
+	found, err := h.findSecret(ctx, want.Key, owner)
+	if err == nil && !found {
+		return deleting()
+	}
+	return err
+}
+
+// findSecret looks for the Secret of a machine. That of a machine of the same name which
+// has gone is waited for: the cluster is about to take it away.
+func (h *Hypervisor) findSecret(ctx context.Context, key domain.Key, owner meta) (bool, error) {
 	var have struct {
 		Meta meta `json:"metadata"`
 	}
-	found, err := h.get(ctx, secrets(), h.namespace, m.Name, &have)
-	uid, owned := have.Meta.ownedBy(machines())
-	switch {
-	case err != nil:
-		return err
-	case !found, have.Meta.Deleting != nil, owned && uid != owner.UID:
-		return deleting()
-	case !owned || !h.ours(have.Meta, want.Key):
-		return foreign()
+	found, err := h.get(ctx, secrets(), h.namespace, key.Name(), &have)
+	if err != nil || !found {
+		return false, err
 	}
-	return nil
+	switch uid, owned := have.Meta.ownedBy(machines()); {
+	case have.Meta.Deleting != nil, owned && uid != owner.UID:
+		return false, deleting()
+	case !owned || !h.ours(have.Meta, key):
+		return false, foreign()
+	}
+	return true, nil
 }
 
 // cloudInit makes the data of the Secret, under the names that KubeVirt looks for.
-func cloudInit(want domain.Desired, image Image, h *Hypervisor) (map[string][]byte, error) {
+func (h *Hypervisor) cloudInit(want domain.Desired) (map[string][]byte, error) {
+	image, known := h.images[want.Spec.Machine.Image]
+	if !known {
+		return nil, missing("image")
+	}
 	m := cloudinit.Machine{
 		InstanceID: want.Key.UUID(), Hostname: cloudinit.Hostname(want.VirtualID), User: image.User,
 		SSHKeys: want.Spec.Machine.SSHKeys, UserData: want.Spec.Machine.UserData,

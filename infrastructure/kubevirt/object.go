@@ -153,6 +153,7 @@ const (
 	virtualID  = "kbnt.dev/virtual-id" // annotation
 	ofImage    = "kbnt.dev/image"      // annotation of machines
 	atAddress  = "kbnt.dev/address"    // annotation of machines: with prefix length
+	onNetwork  = "kbnt.dev/network"    // annotation of machines: segment, or tenant's network
 	inGroup    = "kbnt.dev/security-group"
 	groupOf    = "security-group.kbnt.dev/" // label of a machine's pod, with the group's name
 )

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"kbnt.dev/virtualization/domain"
 	"kbnt.dev/virtualization/infrastructure/kubevirt"
@@ -76,6 +77,37 @@ func TestObjects(t *testing.T) {
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s: got\n%s\nwant\n%s", file, got, want)
 		}
+	}
+}
+
+// TestImageLeavesTheCatalogue holds that machines stay what they are when the operator
+// stops offering their image.
+func TestImageLeavesTheCatalogue(t *testing.T) {
+	t.Parallel()
+	w, _ := bare(t)
+	w.ready(t, w.volume("a"))
+	w.ready(t, w.volume("b"))
+	machine, later := w.machine("a"), w.machine("b")
+	w.ready(t, machine)
+	w.options.Images = map[string]kubevirt.Image{"Debian 12": {ContainerDisk: "debian:12"}}
+	w.Hypervisor = w.client(t, w.controllers.transport)
+	machine.On = false
+	if _, err := w.Ensure(t.Context(), machine); err != nil {
+		t.Errorf("switch off: %v", err)
+	}
+	machine.On = true
+	for range 3 {
+		w.pass(t, time.Second)
+	}
+	w.ready(t, machine)
+	if _, err := w.Ensure(t.Context(), later); verdict(err) != "not-found/no-image" {
+		t.Errorf("a new machine: got %v, want not-found/no-image", err)
+	}
+	if o, err := w.Observe(t.Context(), later.Key); err != nil || o.Phase != domain.ThingAbsent {
+		t.Errorf("a new machine: got %s, %v, want nothing made", o.Phase, err)
+	}
+	if _, err := w.Ensure(t.Context(), w.volume("c")); verdict(err) != "not-found/no-image" {
+		t.Errorf("a new volume: got %v, want not-found/no-image", err)
 	}
 }
 

@@ -41,6 +41,12 @@ type Options struct {
 	// way to the guests' networks, and the checks that need one say so.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
+	// DialTenants says that Dial may connect to addresses on tenants' networks, too. A
+	// tenant chooses these, and two may choose the same: what answers from here may be
+	// another's machine, or a service of the cluster. So it needs a Dial that knows the
+	// way to each, and is false by default.
+	DialTenants bool
+
 	Page int // most objects of one answer to List; default 250
 }
 
@@ -88,9 +94,9 @@ type Hypervisor struct {
 	bridge    string
 	dns       []netip.Addr
 	groups    Groups
-	dial      func(ctx context.Context, network, address string) (net.Conn, error)
+	dial      dialer
+	tenants   bool // dial may connect to tenants' networks
 	page      int
-	imports   bool     // some image is imported by CDI, so there may be DataVolumes
 	binding   sync.Map // StorageClass name -> whether it waits for its first consumer, which never changes
 }
 
@@ -101,7 +107,7 @@ func New(o Options) (*Hypervisor, error) {
 		namespace: cmp.Or(o.Namespace, o.Cluster.Namespace), owner: cmp.Or(o.Owner, "kbnt-virtualization"),
 		images: maps.Clone(o.Images), storage: maps.Clone(o.Storage), segments: maps.Clone(o.Segments),
 		bridge: cmp.Or(o.Bridge, "br-kbnt"), dns: slices.Clone(o.DNS), groups: cmp.Or(o.Groups, NetworkPolicies),
-		dial: o.Dial, page: cmp.Or(o.Page, 250),
+		dial: o.Dial, tenants: o.DialTenants, page: cmp.Or(o.Page, 250),
 	}
 	var wrong []error
 	bad := func(is bool, format string, args ...any) {
@@ -120,7 +126,6 @@ func New(o Options) (*Hypervisor, error) {
 	bad(h.groups != NetworkPolicies && h.groups != MultiNetworkPolicies, "groups %q: want %q or %q", h.groups, NetworkPolicies, MultiNetworkPolicies)
 	bad(h.page < 1, "page %d: want 1 or more", h.page)
 	for name, image := range h.images {
-		h.imports = h.imports || image.imported()
 		wrong = append(wrong, image.mistakes(name)...)
 	}
 	for class, s := range h.storage {

@@ -75,7 +75,7 @@ func (h *Hypervisor) machineObject(want domain.Desired, root map[string]any) obj
 	type fields = map[string]any
 	spec := want.Spec.Machine
 	m := h.metaOf(want)
-	m.Annotations[ofImage], m.Annotations[atAddress] = spec.Image, want.Address.String()
+	m.Annotations[ofImage], m.Annotations[atAddress], m.Annotations[onNetwork] = spec.Image, want.Address.String(), want.Network
 	labels := fields{} // of the pod: security groups select by them
 	for k, v := range m.Labels {
 		labels[k] = v

@@ -2,6 +2,7 @@ package kubevirt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -57,7 +58,9 @@ type volume struct {
 	imported *dataVolume
 }
 
-// volume looks for both objects at a time: nobody but the cluster knows which it is.
+// volume looks for both objects at a time: nobody but the cluster knows which it is, and
+// the catalogue may have had another image when it was made. A cluster without CDI has
+// no DataVolumes.
 func (h *Hypervisor) volume(ctx context.Context, key domain.Key) (volume, error) {
 	var c claim
 	var d dataVolume
@@ -65,8 +68,9 @@ func (h *Hypervisor) volume(ctx context.Context, key domain.Key) (volume, error)
 	err := both(
 		func() (err error) { foundClaim, err = h.get(ctx, claims(), h.namespace, key.Name(), &c); return err },
 		func() (err error) {
-			if h.imports {
-				foundImport, err = h.get(ctx, imports(), h.namespace, key.Name(), &d)
+			foundImport, err = h.get(ctx, imports(), h.namespace, key.Name(), &d)
+			if errors.Is(err, errNoAPI) {
+				return nil
 			}
 			return err
 		})

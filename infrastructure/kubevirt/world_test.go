@@ -2,6 +2,7 @@ package kubevirt_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,7 @@ func shapes() map[string]func(*kubevirt.Options) {
 		"blank volumes, bound late, and no agent": func(o *kubevirt.Options) {
 			o.Images = map[string]kubevirt.Image{domain.DefaultImage: {User: "cirros", Ports: map[string]int{"http": 80}}}
 			o.Storage = map[domain.DiskType]kubevirt.Storage{domain.SSD: {Class: atLast}}
+			o.DialTenants = true
 		},
 	}
 }
@@ -61,7 +63,7 @@ type world struct {
 }
 
 // fakeWorld is a world on a server of its own.
-func fakeWorld(t *testing.T, change func(*kubevirt.Options)) *world {
+func fakeWorld(t testing.TB, change func(*kubevirt.Options)) *world {
 	t.Helper()
 	w := &world{began: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	s := newServer(w.now)
@@ -77,7 +79,7 @@ func (w *world) now() time.Time {
 }
 
 // open makes the namespace and the driver.
-func (w *world) open(t *testing.T, k kube, change func(*kubevirt.Options)) {
+func (w *world) open(t testing.TB, k kube, change func(*kubevirt.Options)) {
 	t.Helper()
 	w.controllers = &controllers{kube: k, ns: k.namespace(t), now: w.now, room: 64 << 10, guests: map[netip.Addr]bool{}}
 	k.create(t, w.controllers.in(nadsPath), fields{"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
@@ -95,7 +97,7 @@ func (w *world) open(t *testing.T, k kube, change func(*kubevirt.Options)) {
 }
 
 // client is another process on the same world.
-func (w *world) client(t *testing.T, transport http.RoundTripper) *kubevirt.Hypervisor {
+func (w *world) client(t testing.TB, transport http.RoundTripper) *kubevirt.Hypervisor {
 	t.Helper()
 	o := w.options
 	o.Cluster.Transport = transport
@@ -117,7 +119,7 @@ func (w *world) dial(_ context.Context, network, address string) (net.Conn, erro
 	return here, nil
 }
 
-func (w *world) pass(t *testing.T, d time.Duration) {
+func (w *world) pass(t testing.TB, d time.Duration) {
 	w.passed.Add(int64(d))
 	w.controllers.step(t)
 }
@@ -133,7 +135,7 @@ func (w *world) contract() applicationtest.World {
 			{Subnet: netip.MustParsePrefix("10.0.2.0/24"), VLAN: 201, Gateway: netip.MustParseAddr("10.0.2.1")},
 		},
 		Patience: time.Minute,
-		Pass:     w.pass,
+		Pass:     func(t *testing.T, d time.Duration) { w.pass(t, d) },
 		Foreign:  w.foreign,
 		Cut: func(t *testing.T, n int) (application.Hypervisor, func() bool) {
 			line := &cutLine{RoundTripper: w.controllers.transport}
@@ -165,6 +167,10 @@ func (w *world) useUp(t *testing.T, want domain.Desired) domain.Desired {
 	c, none := w.controllers, fields{"count/virtualmachines.kubevirt.io": "0"}
 	c.create(t, c.in(quotaPath), fields{"apiVersion": "v1", "kind": "ResourceQuota", "metadata": fields{"name": "few"}, "spec": fields{"hard": none}})
 	c.patch(t, c.in(quotaPath)+"/few/status", fields{"status": fields{"hard": none, "used": none}})
+	eventually(t, "quota", func() bool {
+		_, status, err := c.try(t.Context(), http.MethodPost, c.in(vmsPath)+strictly+"&dryRun=All", "application/json", json.RawMessage(vmBody("q", "")))
+		return err == nil && status == http.StatusForbidden
+	})
 	return want
 }
 
@@ -232,7 +238,7 @@ func (w *world) network(uid string) domain.Desired {
 }
 
 // ready makes a thing and lets time pass until it is ready.
-func (w *world) ready(t *testing.T, want domain.Desired) domain.Observation {
+func (w *world) ready(t testing.TB, want domain.Desired) domain.Observation {
 	t.Helper()
 	o, err := w.Ensure(t.Context(), want)
 	for range 30 {
