@@ -94,6 +94,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if writes := r.Method == http.MethodPost || r.Method == http.MethodPatch; writes && strings.HasPrefix(r.UserAgent(), "kbnt") && r.URL.Query().Get("fieldValidation") != "Strict" {
+		http.Error(w, "the driver is to write with strict validation only", http.StatusTeapot)
+		return
+	}
 	q, ok := parse(r)
 	if !ok {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -76,6 +76,46 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// TestWhatRunsOfAnother holds that an instance of the machine's name which belongs to
+// another machine is not shown as its own.
+func TestWhatRunsOfAnother(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		reason, uid string
+		exists      bool // the machine
+		ours        bool // the labels of the instance
+		phase       domain.ThingPhase
+		ensure      string
+	}{
+		"of the one before":               {"it still goes", "before", true, true, domain.ThingPending, ""},
+		"of the one before, which went":   {"the name is not free", "before", false, true, domain.ThingDeleting, "unavailable/deleting"},
+		"of somebody":                     {"it is not touched", "theirs", false, false, domain.ThingAbsent, "conflict/foreign"},
+		"of somebody, beside the machine": {"it is not shown", "theirs", true, false, domain.ThingPending, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, s := bare(t)
+			w.ready(t, w.volume("a"))
+			machine := w.machine("a")
+			w.ready(t, machine)
+			vm, vmi := w.controllers.in(vmsPath)+"/"+machine.Key.Name(), w.controllers.in(vmisPath)+"/"+machine.Key.Name()
+			at(s.objects[vmi], "metadata", "ownerReferences").([]any)[0].(fields)["uid"] = c.uid
+			if !c.ours {
+				delete(s.objects[vmi]["metadata"].(fields), "labels")
+			}
+			if !c.exists {
+				delete(s.objects, vm)
+			}
+			if o, err := w.Observe(t.Context(), machine.Key); err != nil || o.Phase != c.phase {
+				t.Errorf("observe: got %s, %v, want %s: %s", o.Phase, err, c.phase, c.reason)
+			}
+			if _, err := w.Ensure(t.Context(), machine); verdict(err) != c.ensure {
+				t.Errorf("ensure: got %v, want %q: %s", err, c.ensure, c.reason)
+			}
+		})
+	}
+}
+
 func TestWordsOfVolumes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
