@@ -46,7 +46,7 @@ var layers = map[string]layer{
 	"infrastructure": {why: "an adapter has a folder of its own, named after its technology"},
 	"infrastructure/*": {
 		may: []string{"application", "domain", "eventing", "infrastructure/cloudinit"}, others: true, image: true,
-		tests: []string{"infrastructure/memory", "application/applicationtest", "infrastructure/postgres/postgrestest"},
+		tests: []string{"infrastructure/memory", "application/applicationtest", "infrastructure/postgres/postgrestest", "infrastructure/libvirt/libvirttest"},
 		why:   "an adapter knows its technology and the ports: no other adapter (tests may use memory), no config, no function",
 	},
 	"infrastructure/cloudinit": {
@@ -58,6 +58,10 @@ var layers = map[string]layer{
 	"infrastructure/postgres/postgrestest": {
 		others: true,
 		why:    "a PostgreSQL for tests knows nothing of ours: what is to be tried on it, the test brings along",
+	},
+	"infrastructure/libvirt/libvirttest": {
+		others: true,
+		why:    "a libvirtd for tests knows nothing of ours: what is to be tried on it, the test brings along",
 	},
 	"functions": {why: "a function has a folder of its own"},
 	"functions/*": {
@@ -93,7 +97,7 @@ var layers = map[string]layer{
 }
 
 var everything = []string{"domain", "application", "infrastructure/*", "functions/*", "config", "eventing", "eventing/local", ".",
-	"infrastructure/postgres/postgrestest"}
+	"infrastructure/postgres/postgrestest", "infrastructure/libvirt/libvirttest"}
 
 // harmless are standard packages that do no I/O although they lie below some that do.
 var harmless = []string{"net/netip", "net/url", "log/slog"}
@@ -194,6 +198,8 @@ func TestLayerRules(t *testing.T) {
 		"adapter, PostgreSQL's":      {"a database for tests is no adapter", "infrastructure/x/a_test.go", imports(ours + "infrastructure/postgres/postgrestest"), ""},
 		"adapter, its test's server": {"only tests may start one", "infrastructure/postgres/a.go", imports(ours + "infrastructure/postgres/postgrestest"), "it is for tests"},
 		"test server, its adapter":   {"it knows nothing of ours", "infrastructure/postgres/postgrestest/a.go", imports(ours + "infrastructure/postgres"), "knows nothing of ours"},
+		"adapter, libvirt's":         {"a daemon for tests is no adapter", "infrastructure/x/a_test.go", imports(ours + "infrastructure/libvirt/libvirttest"), ""},
+		"adapter, its test's daemon": {"only tests may start one", "infrastructure/libvirt/a.go", imports(ours + "infrastructure/libvirt/libvirttest"), "it is for tests"},
 		"program, a test server":     {"only tests may start one", "cmd/kbnt/a.go", imports(ours + "infrastructure/postgres/postgrestest"), "it is for tests"},
 		"program's test":             {"a whole flow on a real database", "cmd/kbnt/a_test.go", imports(ours + "infrastructure/postgres/postgrestest"), ""},
 		"adapter, config":            {"adapters take options", "infrastructure/x/a.go", imports(ours + "config"), "imports " + ours + "config"},

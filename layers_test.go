@@ -78,6 +78,8 @@ func unit(dir string) string {
 	switch {
 	case under(dir, "infrastructure/postgres/postgrestest"):
 		return "infrastructure/postgres/postgrestest"
+	case under(dir, "infrastructure/libvirt/libvirttest"):
+		return "infrastructure/libvirt/libvirttest"
 	case under(dir, "infrastructure/cloudinit"):
 		return "infrastructure/cloudinit"
 	case (parts[0] == "infrastructure" || parts[0] == "functions") && len(parts) > 1:
@@ -191,6 +193,8 @@ func (f goFile) mayImportOurs(row layer, ours string) string {
 		return "imports application/applicationtest: contracts are for tests, and bring testing along"
 	case target == "infrastructure/postgres/postgrestest" && !f.test && unit(f.dir) != target:
 		return "imports infrastructure/postgres/postgrestest: it is for tests, and brings testing along"
+	case target == "infrastructure/libvirt/libvirttest" && !f.test && unit(f.dir) != target:
+		return "imports infrastructure/libvirt/libvirttest: it is for tests, and starts other programs"
 	case ours == "infrastructure/sqlite" && f.inImage():
 		return "imports infrastructure/sqlite: the image carries nothing that only the laptop needs"
 	case f.test && slices.ContainsFunc(row.tests, fits), target == unit(f.dir) && neighbour(ours) == neighbour(f.dir):

@@ -109,7 +109,7 @@ func (s *session) withHost(m *machine, on int32) error {
 
 // note writes the record of a machine anew.
 func (s *session) note(m *machine) error {
-	document, err := m.record.marshal()
+	document, err := m.record.bare()
 	if err != nil {
 		return err
 	}

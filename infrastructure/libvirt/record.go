@@ -41,8 +41,18 @@ type written struct {
 	record
 }
 
-func (r record) marshal() (string, error) {
-	b, err := xml.Marshal(written{Namespace: namespace, record: r})
+func (r record) marshal() (string, error) { return r.write(written{Namespace: namespace, record: r}) }
+
+// bare is the element without its namespace, which libvirt adds when metadata is set.
+func (r record) bare() (string, error) {
+	return r.write(struct {
+		XMLName xml.Name `xml:"thing"`
+		record
+	}{record: r})
+}
+
+func (r record) write(v any) (string, error) {
+	b, err := xml.Marshal(v)
 	if err != nil {
 		return "", fmt.Errorf("write metadata of %s: %w", r.Name, err)
 	}
