@@ -22,6 +22,7 @@ const (
 	program       = 0x20008086
 	version       = 1
 	procOpen      = 1
+	procClose     = 2
 	procAuthList  = 66
 	procAuthPeer  = 70 // polkit: the daemon knows us by the process at the other end
 	procUpload    = 208
@@ -73,7 +74,9 @@ func (s *session) upload(v rpc.StorageVol, data []byte) error {
 		if err := line.send(procUpload, typeStream, statusOK, nil); err != nil {
 			return err
 		}
-		_, err = line.answer(procUpload)
+		if _, err = line.answer(procUpload); err == nil {
+			_, _ = line.call(procClose, nil) // a courtesy: without it the daemon logs an error
+		}
 		return err
 	})
 }

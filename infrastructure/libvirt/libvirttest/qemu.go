@@ -28,6 +28,11 @@ for d in run/libvirt var/lib/libvirt var/cache/libvirt var/log/libvirt etc/libvi
 	mount --bind "$1/host/$d" /$d
 done
 cp "$1/qemu.conf" /etc/libvirt/
+for f in passwd group; do # libvirtd looks its users up, even if it is told to use others
+	cp "/etc/$f" "$1/$f"
+	echo "libvirt-qemu:x:64055:$([ $f = group ] || echo 64055::/nonexistent:/bin/false)" >>"$1/$f"
+	mount --bind "$1/$f" "/etc/$f"
+done
 ip link set lo up
 libvirtd -f "$1/libvirtd.conf" &
 wait $!
@@ -70,7 +75,7 @@ func QEMU() (*Server, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.main = exec.Command("/bin/sh", "-c", inside, "sh", s.dir)
-	s.main.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	s.main.Env = []string{programs}
 	s.main.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL,
 	}

@@ -23,6 +23,9 @@ var ErrMissing = errors.New("no libvirt")
 // seconds; it is made at the first call and not at the start.
 const patience = time.Minute
 
+// programs is where a daemon finds what it calls.
+const programs = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // Server is a libvirtd.
 type Server struct {
 	dir  string
@@ -42,7 +45,7 @@ func Unprivileged() (*Server, error) {
 		return nil, err
 	}
 	s.main = exec.Command(found("libvirtd"), "-f", s.path("libvirtd.conf"))
-	s.main.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "XDG_RUNTIME_DIR=" + s.dir, "XDG_CONFIG_HOME=" + s.path("config")}
+	s.main.Env = []string{programs, "HOME=" + s.dir, "XDG_RUNTIME_DIR=" + s.dir, "XDG_CONFIG_HOME=" + s.path("config")}
 	s.main.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if os.Getuid() == 0 {
 		const nobody = 65534
