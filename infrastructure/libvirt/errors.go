@@ -76,8 +76,8 @@ func refusedByHost(err error) bool {
 	return ok
 }
 
-// name says which operation failed. An error without a Kind stays Internal.
-func name(op string, err error) error {
+// named says which operation failed. An error without a Kind stays Internal.
+func named(op string, err error) error {
 	e, ok := errors.AsType[*domain.Error](err)
 	switch {
 	case err == nil:

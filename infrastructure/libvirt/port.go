@@ -15,7 +15,7 @@ import (
 func (h *Hypervisor) Ensure(ctx context.Context, want domain.Desired) (domain.Observation, error) {
 	seen, err := h.ensure(ctx, want)
 	if err != nil {
-		return domain.Observation{}, name("Ensure", err)
+		return domain.Observation{}, named("Ensure", err)
 	}
 	return seen, nil
 }
@@ -77,7 +77,7 @@ func (h *Hypervisor) Observe(ctx context.Context, key domain.Key) (domain.Observ
 	})
 	seen, err := together(key, all)
 	if err != nil {
-		return domain.Observation{}, name("Observe", err)
+		return domain.Observation{}, named("Observe", err)
 	}
 	return seen, nil
 }
@@ -139,7 +139,7 @@ func (h *Hypervisor) Delete(ctx context.Context, key domain.Key) (domain.Observa
 		}
 	}
 	if failed != nil {
-		return domain.Observation{}, name("Delete", failed)
+		return domain.Observation{}, named("Delete", failed)
 	}
 	return gone, nil
 }
@@ -173,7 +173,7 @@ func (h *Hypervisor) List(ctx context.Context) iter.Seq2[domain.Observation, err
 			}
 		}
 		if failed != nil {
-			yield(domain.Observation{}, name("List", failed))
+			yield(domain.Observation{}, named("List", failed))
 		}
 	}
 }
