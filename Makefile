@@ -2,7 +2,7 @@
 GOTEST  ?= go test
 PROGRAM := go run ./cmd/kbnt
 # What is tried with other people's programs, under the build tag integration.
-OTHERS  := ./integration/... ./infrastructure/postgres/... ./infrastructure/avro/... ./monitoring/...
+OTHERS  := ./integration/... ./infrastructure/postgres/... ./infrastructure/avro/... ./infrastructure/kubevirt/... ./infrastructure/libvirt/... ./monitoring/...
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check format lint race generate integration e2e bench image deploy clean
@@ -43,7 +43,7 @@ e2e: ## try the platform in the cluster that KUBECONFIG names
 	$(GOTEST) -count=1 -v -timeout 40m -tags e2e ./integration/e2e
 
 # The manifests are tested by a module of their own.
-integration: ## try it with other people's programs, and the proofs: Kafka, PostgreSQL, Knative, promtool
+integration: ## try it with other people's programs, and the proofs: Kafka, PostgreSQL, libvirt, Knative, promtool
 	$(GOTEST) -count=1 -v -tags integration $(OTHERS)
 	cd eventing/manifesttest && go vet . && $(GOTEST) -count=1 -v .
 
