@@ -52,7 +52,7 @@ func TestContract(t *testing.T) {
 func openDefault(t *testing.T, s *libvirttest.Server) applicationtest.World {
 	t.Helper()
 	const uri = "test:///default"
-	w := &world{server: s, uri: uri, options: libvirt.Options{
+	w := &world{server: s, uri: uri, every: 1, options: libvirt.Options{
 		Hosts: []libvirt.Host{{
 			Name: "kvm-1", Address: s.Address(), URI: uri, Type: "test", Machine: "pc", Arch: "i686",
 			Pools: map[domain.DiskType]libvirt.Pool{domain.SSD: {Name: "default-pool", IOPS: 10_000, VolumeIOPS: 5000}},
@@ -78,26 +78,19 @@ type world struct {
 	server  *libvirttest.Server
 	uri     string
 	options libvirt.Options
+	every   int          // answers between two cuts
 	rpc     *rpc.Libvirt // of the test itself
 }
-
-// dialer hands a connection to the client.
-type dialer struct{ conn net.Conn }
-
-func (d dialer) Dial() (net.Conn, error) { return d.conn, nil }
 
 // keep keeps a connection open until the test ends.
 func (w *world) keep(t *testing.T) {
 	t.Helper()
-	conn, err := w.server.Connect(t.Context())
+	client, conn, err := w.server.Open(t.Context(), w.uri)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	w.rpc = rpc.NewWithDialer(dialer{conn})
-	if err := w.rpc.ConnectToURI(rpc.ConnectURI(w.uri)); err != nil {
-		t.Fatalf("open %s: %v; libvirtd said:\n%s", w.uri, err, w.server.Said())
-	}
+	w.rpc = client
 }
 
 func (w *world) driver(t *testing.T, o libvirt.Options) application.Hypervisor {
@@ -119,7 +112,7 @@ func (w *world) open(t *testing.T, world applicationtest.World) applicationtest.
 		}
 	}
 	world.Cut = func(t *testing.T, n int) (application.Hypervisor, func() bool) {
-		l := &line{connect: w.server.Connect, left: n}
+		l := &line{connect: w.server.Connect, left: 1 + (n-1)*w.every}
 		o := w.options
 		o.Connect = l.dial
 		return w.driver(t, o), l.cut

@@ -34,7 +34,7 @@ for f in passwd group; do # libvirtd looks its users up, even if it is told to u
 	mount --bind "$1/$f" "/etc/$f"
 done
 ip link set lo up
-libvirtd -f "$1/libvirtd.conf" &
+libvirtd -f "$1/libvirtd.conf" -p "$1/libvirtd.pid" &
 wait $!
 `
 

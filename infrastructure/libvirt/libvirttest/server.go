@@ -29,7 +29,8 @@ const programs = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 // Server is a libvirtd.
 type Server struct {
 	dir  string
-	main *exec.Cmd
+	main *exec.Cmd     // nil: it does not run
+	over chan struct{} // closed when it has ended
 	said *os.File
 	qemu bool
 }
@@ -44,7 +45,7 @@ func Unprivileged() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.main = exec.Command(found("libvirtd"), "-f", s.path("libvirtd.conf"))
+	s.main = exec.Command(found("libvirtd"), "-f", s.path("libvirtd.conf"), "-p", s.path("libvirtd.pid"))
 	s.main.Env = []string{programs, "HOME=" + s.dir, "XDG_RUNTIME_DIR=" + s.dir, "XDG_CONFIG_HOME=" + s.path("config")}
 	s.main.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if os.Getuid() == 0 {
@@ -98,6 +99,12 @@ func (s *Server) start(files map[string]string) (_ *Server, err error) {
 		s.main = nil
 		return nil, err
 	}
+	s.over = make(chan struct{})
+	go func() {
+		defer close(s.over)
+		s.main.Wait() // however it ended: what it said says why
+		ready.Close() // nobody waits for it any more
+	}()
 	if err := ready.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
@@ -117,8 +124,10 @@ func (s *Server) start(files map[string]string) (_ *Server, err error) {
 func (s *Server) Close() error {
 	var err error
 	if s.main != nil {
-		err = s.main.Process.Kill()
-		s.main.Wait() // says that it was killed, which is what was asked for
+		if err = s.main.Process.Kill(); errors.Is(err, os.ErrProcessDone) {
+			err = nil
+		}
+		<-s.over
 		s.main = nil
 	}
 	return errors.Join(err, s.said.Close(), os.RemoveAll(s.dir))
