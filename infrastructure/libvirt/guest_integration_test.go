@@ -34,6 +34,24 @@ func TestGuest(t *testing.T) {
 		"isolated, lease": {"a blank disk, and the address out of the reservation", libvirt.ModeIsolated, " kbnt.dhcp", "", func(*libvirt.Image) {}},
 	}
 	w := qemu(t)
+	guest := w.guest(t)
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			image := libvirt.Image{Kernel: guest.Kernel, Initrd: guest.Initrd, Cmdline: guest.Args + c.args, User: "debian", Ports: map[string]int{"ssh": 22, "http": 80}}
+			c.image(&image)
+			o := w.options
+			o.Tenants.Mode, o.PowerOff = c.mode, time.Hour
+			o.Images = map[string]libvirt.Image{"debian": image}
+			b := &boot{T: t, world: w, h: w.driver(t, o)}
+			t.Cleanup(func() { w.clear(t, b.h) })
+			b.life(c.reason, c.disk)
+		})
+	}
+}
+
+// guest makes a guest where the daemon can read it.
+func (w *world) guest(t *testing.T) libvirttest.Guest {
+	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
@@ -45,18 +63,7 @@ func TestGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			image := libvirt.Image{Kernel: guest.Kernel, Initrd: guest.Initrd, Cmdline: libvirttest.GuestArgs + c.args, User: "debian", Ports: map[string]int{"ssh": 22, "http": 80}}
-			c.image(&image)
-			o := w.options
-			o.Tenants.Mode, o.PowerOff = c.mode, time.Hour
-			o.Images = map[string]libvirt.Image{"debian": image}
-			b := &boot{T: t, world: w, h: w.driver(t, o)}
-			t.Cleanup(func() { w.clear(t, b.h) })
-			b.life(c.reason, c.disk)
-		})
-	}
+	return guest
 }
 
 // boot is the life of one guest.

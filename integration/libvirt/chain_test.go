@@ -51,7 +51,7 @@ func TestChain(t *testing.T) {
 	h, err := libvirt.New(libvirt.Options{
 		Hosts: []libvirt.Host{{Name: "kvm-1", Address: s.Address(), Type: "qemu", Pools: map[domain.DiskType]libvirt.Pool{domain.SSD: {Name: "guests"}}}},
 		Images: map[string]libvirt.Image{domain.DefaultImage: {
-			Kernel: guest.Kernel, Initrd: guest.Initrd, Cmdline: libvirttest.GuestArgs, Ports: map[string]int{"ssh": 22, "http": 80},
+			Kernel: guest.Kernel, Initrd: guest.Initrd, Cmdline: guest.Args, Ports: map[string]int{"ssh": 22, "http": 80},
 		}},
 		Dial: s.Dial,
 	})

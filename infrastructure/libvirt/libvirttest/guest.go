@@ -23,6 +23,7 @@ import (
 // Guest is what a machine boots directly: no boot loader, no disk needed.
 type Guest struct {
 	Kernel, Initrd string // paths
+	Args           string // of the kernel
 }
 
 // modules of the kernel that the guest loads, in this order: each after what it
@@ -35,9 +36,9 @@ var modules = []string{
 //go:embed init.sh
 var initScript []byte
 
-// GuestArgs is what the kernel is told: to talk to the serial console, and not to
-// wait for what the emulator does not have.
-const GuestArgs = "console=ttyS0 quiet panic=-1 tsc=unstable"
+// args tell the kernel to talk to the serial console, and not to wait for what the
+// emulator does not have.
+const args = "console=ttyS0 quiet panic=-1 tsc=unstable"
 
 // NewGuest makes a guest in a directory: the kernel of Debian's package for clouds,
 // which is fetched with apt-get once and kept in cache, and an initial file system
@@ -79,7 +80,7 @@ func NewGuest(ctx context.Context, dir, cache string) (g Guest, err error) {
 		}
 	}
 	root.add("lib/order", 0o100644, []byte(strings.Join(order, "\n")+"\n"))
-	g = Guest{Kernel: filepath.Join(dir, "vmlinuz"), Initrd: filepath.Join(dir, "initrd")}
+	g = Guest{Kernel: filepath.Join(dir, "vmlinuz"), Initrd: filepath.Join(dir, "initrd"), Args: args}
 	return g, errors.Join(os.WriteFile(g.Kernel, files["vmlinuz"], 0o644), os.WriteFile(g.Initrd, root.bytes(), 0o644))
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -95,16 +96,25 @@ func (s *Server) start(files map[string]string) (_ *Server, err error) {
 	}
 	s.main.Env = append(s.main.Env, "NOTIFY_SOCKET="+s.path("ready"))
 	s.main.Stdout, s.main.Stderr = s.said, s.said
-	if err := s.main.Start(); err != nil {
+	started := make(chan error)
+	s.over = make(chan struct{})
+	go func() {
+		// The daemon dies with the thread that started it, not with this process: the
+		// thread must last, and [Server.enter] ends threads.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(s.over)
+		err := s.main.Start()
+		started <- err
+		if err == nil {
+			s.main.Wait() // however it ended: what it said says why
+		}
+		ready.Close() // nobody waits for it any more
+	}()
+	if err := <-started; err != nil {
 		s.main = nil
 		return nil, err
 	}
-	s.over = make(chan struct{})
-	go func() {
-		defer close(s.over)
-		s.main.Wait() // however it ended: what it said says why
-		ready.Close() // nobody waits for it any more
-	}()
 	if err := ready.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return nil, err
 	}
