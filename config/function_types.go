@@ -108,17 +108,20 @@ func (u DatabaseURL) MarshalText() ([]byte, error) { return []byte(u.shown()), n
 // Hypervisor names a driver.
 type Hypervisor string
 
-// Simulated makes nothing real.
-const Simulated Hypervisor = "simulated"
+// The drivers of this release. Simulated makes nothing real.
+const (
+	Simulated Hypervisor = "simulated"
+	Libvirt   Hypervisor = "libvirt"
+)
 
 // Decode reads the name of a driver that this release has.
 func (h *Hypervisor) Decode(value string) error {
-	switch value {
-	case string(Simulated):
-		*h = Simulated
+	switch Hypervisor(value) {
+	case Simulated, Libvirt:
+		*h = Hypervisor(value)
 		return nil
-	case "kubevirt", "libvirt":
-		return fmt.Errorf("simulated, which makes nothing real: the driver %s is not in this release", value)
+	case "kubevirt":
+		return errors.New("libvirt, or simulated, which makes nothing real: the driver kubevirt is not in this release")
 	}
-	return errors.New("simulated, which makes nothing real (kubevirt and libvirt are not in this release)")
+	return errors.New("libvirt, or simulated, which makes nothing real (kubevirt is not in this release)")
 }

@@ -17,7 +17,6 @@ import (
 	"kbnt.dev/virtualization/infrastructure/postgres"
 	"kbnt.dev/virtualization/infrastructure/probe"
 	"kbnt.dev/virtualization/infrastructure/prometheus"
-	"kbnt.dev/virtualization/infrastructure/simulated"
 )
 
 // Open makes the function as the image runs it: on PostgreSQL, posting to sinks,
@@ -45,8 +44,7 @@ func Open(c config.Provision, log *slog.Logger) (*Function, error) {
 	if err := prometheus.RegisterRuntime(registry); err != nil {
 		return nil, err
 	}
-	// The only driver that config lets through.
-	hypervisor, err := simulated.New(simulated.Options{Documents: store, Speed: c.Speed, Log: log})
+	hypervisor, err := hypervisor(c, store, log)
 	if err != nil {
 		return nil, err
 	}
