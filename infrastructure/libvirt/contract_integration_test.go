@@ -5,7 +5,6 @@ package libvirt_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -26,20 +25,9 @@ import (
 // TestContract holds the driver against the contract on libvirt's driver "test",
 // which makes nothing real: the guests are this test.
 func TestContract(t *testing.T) {
-	s, err := libvirttest.Unprivileged()
-	if errors.Is(err, libvirttest.ErrMissing) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := unprivileged(t)
 	applicationtest.TestHypervisor(t, applicationtest.Harness{
-		Open: func(t *testing.T) applicationtest.World { return openDefault(t, s) },
+		Open: func(t *testing.T) applicationtest.World { return openDefault(t, s).World },
 		Cannot: map[applicationtest.Feature]string{
 			applicationtest.Capacity:  "the platform places by its own claims, and libvirt takes whatever it is given",
 			applicationtest.VLANs:     "the platform claims VLANs, and networks of a host's own carry no tag",
@@ -49,7 +37,7 @@ func TestContract(t *testing.T) {
 }
 
 // openDefault opens "test:///default". It is there as long as somebody is connected.
-func openDefault(t *testing.T, s *libvirttest.Server) applicationtest.World {
+func openDefault(t *testing.T, s *libvirttest.Server) opened {
 	t.Helper()
 	const uri = "test:///default"
 	w := &world{server: s, uri: uri, every: 1, options: libvirt.Options{
@@ -62,7 +50,7 @@ func openDefault(t *testing.T, s *libvirttest.Server) applicationtest.World {
 		Dial:     everybody,
 	}}
 	w.keep(t)
-	return w.open(t, applicationtest.World{
+	return opened{world: w, World: w.open(t, applicationtest.World{
 		Machine: domain.MachineSpec{Cores: 1, Memory: 256, Disk: domain.GiB, DiskType: domain.SSD, Image: "small"},
 		Segment: applicationtest.Segment{Name: "bridged", Network: domain.NetworkSpec{Subnet: netip.MustParsePrefix("192.168.122.0/24"), Gateway: netip.MustParseAddr("192.168.122.1")}},
 		Networks: [2]domain.NetworkSpec{
@@ -70,7 +58,13 @@ func openDefault(t *testing.T, s *libvirttest.Server) applicationtest.World {
 			{Subnet: netip.MustParsePrefix("10.91.2.0/24"), VLAN: 202, Gateway: netip.MustParseAddr("10.91.2.1")},
 		},
 		Host: "kvm-1", Patience: 10 * time.Second,
-	})
+	})}
+}
+
+// opened is a world of the contract, and what is behind it.
+type opened struct {
+	*world
+	applicationtest.World
 }
 
 // world is a daemon as one test sees it.

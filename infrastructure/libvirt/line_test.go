@@ -53,6 +53,13 @@ func (l *line) take() bool {
 	return !l.down
 }
 
+// answers is how many got through.
+func (l *line) answers() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.passed
+}
+
 func (l *line) cut() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

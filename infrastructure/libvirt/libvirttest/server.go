@@ -162,7 +162,7 @@ func (s *Server) Said() string {
 	return string(said)
 }
 
-// Freeze stops the daemon, which then answers nothing, until the function it
+// Freeze stops a daemon of [Unprivileged], which then answers nothing, until the function it
 // returns is called.
 func (s *Server) Freeze() (thaw func() error, err error) {
 	return func() error { return s.main.Process.Signal(syscall.SIGCONT) }, s.main.Process.Signal(syscall.SIGSTOP)
