@@ -157,15 +157,19 @@ func (b *boot) await(key domain.Key, want domain.ThingPhase) domain.Observation 
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
+	var last domain.Observation
 	for {
 		o, err := b.h.Observe(ctx, key)
 		if err == nil && o.Phase == want {
 			return o
 		}
+		if ctx.Err() == nil {
+			last = o
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			b.Fatalf("%s: got %s (%s), %v, %+v, want %s", key.Name(), o.Phase, o.Reason, err, o.Checks, want)
+			b.Fatalf("%s: got %s (%s), %+v, then %v, want %s", key.Name(), last.Phase, last.Reason, last.Checks, err, want)
 		}
 	}
 }

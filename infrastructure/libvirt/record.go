@@ -4,7 +4,6 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -91,24 +90,22 @@ func keyOf(name string) (domain.Key, bool) {
 	return k, ok && ok2 && ok3 && err == nil && resource != "" && k.Name() == name
 }
 
-// A volume has no metadata: its name is its record.
+// nameOf is the name of a volume. A volume has no metadata: its name is its record.
 // "kbnt-volume-0-6a08081c-....b3c2a1908f7e6d5c.3000" is the key, the hash of what
 // was asked, and the IOPS, so that whoever attaches the volume can hold it to them.
-var volumeName = regexp.MustCompile(`^(kbnt-volume-.+)\.([0-9a-f]{16})\.([0-9]{1,9})$`)
-
 func nameOf(want domain.Desired) string {
 	return want.Key.Name() + "." + want.Hash() + "." + strconv.Itoa(want.Spec.Volume.IOPS)
 }
 
 // volumeOf reads the name of a volume.
 func volumeOf(name string) (key domain.Key, hash string, iops int, ok bool) {
-	m := volumeName.FindStringSubmatch(name)
-	if m == nil {
+	parts := strings.Split(name, ".")
+	if len(parts) != 3 || len(parts[1]) != 16 || strings.Trim(parts[1], "0123456789abcdef") != "" {
 		return domain.Key{}, "", 0, false
 	}
-	key, ok = keyOf(m[1])
-	iops, _ = strconv.Atoi(m[3]) // digits
-	return key, m[2], iops, ok && key.Kind == domain.ThingVolume
+	key, ok = keyOf(parts[0])
+	iops, err := strconv.Atoi(parts[2])
+	return key, parts[1], iops, ok && err == nil && iops >= 0 && key.Kind == domain.ThingVolume
 }
 
 // seedName is the volume with the cloud-init documents of a machine.

@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -54,6 +55,9 @@ func NewGuest(ctx context.Context, dir, cache string) (g Guest, err error) {
 			return g, err
 		}
 	}
+	if err := static(found("busybox")); err != nil {
+		return g, err
+	}
 	deb, err := kernelPackage(ctx, cache)
 	if err != nil {
 		return g, err
@@ -82,6 +86,19 @@ func NewGuest(ctx context.Context, dir, cache string) (g Guest, err error) {
 	root.add("lib/order", 0o100644, []byte(strings.Join(order, "\n")+"\n"))
 	g = Guest{Kernel: filepath.Join(dir, "vmlinuz"), Initrd: filepath.Join(dir, "initrd"), Args: args}
 	return g, errors.Join(os.WriteFile(g.Kernel, files["vmlinuz"], 0o644), os.WriteFile(g.Initrd, root.bytes(), 0o644))
+}
+
+// static reports a program that needs libraries, which the guest does not have.
+func static(program string) error {
+	file, err := elf.Open(program)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if slices.ContainsFunc(file.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		return fmt.Errorf("%w: %s needs libraries; on Debian: apt-get install busybox-static", ErrMissing, program)
+	}
+	return nil
 }
 
 var cloudKernel = regexp.MustCompile(`linux-image-[0-9][0-9a-z.+~-]*-cloud-amd64`)

@@ -15,7 +15,7 @@ ip link set eth0 up
 # The power button, before anybody may press it.
 printf '#!/bin/sh\npoweroff -f\n' >/etc/acpi/PWRF/00000080
 chmod +x /etc/acpi/PWRF/00000080
-acpid -c /etc/acpi
+acpid -d -c /etc/acpi >/dev/null 2>&1 &
 
 # The seed of cloud-init, on the disk that has its label.
 mount -t iso9660 -o ro /dev/vdb /seed 2>/dev/null
