@@ -48,14 +48,22 @@ func (h *Hypervisor) ensure(ctx context.Context, want domain.Desired) (seen doma
 	if err != nil {
 		return seen, err
 	}
-	err = h.with(ctx, host, func(s *session) (err error) {
-		if want.Key.Kind == domain.ThingVolume {
-			seen, err = h.ensureVolume(s, want)
-		} else {
-			seen, err = h.ensureMachine(ctx, s, want)
+	attempt := func() error {
+		return h.with(ctx, host, func(s *session) (err error) {
+			if want.Key.Kind == domain.ThingVolume {
+				seen, err = h.ensureVolume(s, want)
+			} else {
+				seen, err = h.ensureMachine(ctx, s, want)
+			}
+			return err
+		})
+	}
+	if err = attempt(); domain.CodeOf(err) == "no-network" && domain.KindOf(err) == domain.NotFound {
+		if err := h.spread(ctx, host, want); err != nil {
+			return seen, err
 		}
-		return err
-	})
+		err = attempt()
+	}
 	return seen, err
 }
 
