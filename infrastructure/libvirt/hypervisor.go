@@ -35,7 +35,8 @@ func New(o Options) (*Hypervisor, error) {
 const surveyed = 5 * time.Second
 
 // Capabilities asks each host what it has, all at the same time. A host that does
-// not answer within 5 s is listed as down. It does not fail.
+// not answer within 5 s is listed as down. Addresses are guarded on networks of
+// libvirt's with DHCP; on bridges nobody sees them. It does not fail.
 func (h *Hypervisor) Capabilities(ctx context.Context) (application.Capabilities, error) {
 	hosts := make([]domain.Host, len(h.options.Hosts))
 	var all sync.WaitGroup
