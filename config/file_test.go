@@ -1,8 +1,10 @@
 package config
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -98,6 +100,8 @@ default: Debian 12
 images:
   Ubuntu 22.04:
     user: ubuntu
+    agent: true
+    ports: {ssh: 22, http: 8080}
     kubevirt: {containerDisk: "quay.io/containerdisks/ubuntu:22.04@sha256:`+sum+`"}
     libvirt: {volume: ubuntu-22.04.qcow2, pool: images, sha256: "`+sum+`", kernel: /boot/vmlinuz, initrd: /boot/initrd, cmdline: root=/dev/vda1 console=ttyS0}
   Debian 12:
@@ -110,10 +114,10 @@ images:
 		t.Errorf("got %q with the default %q, want %q with Debian 12", got, i.Default, want)
 	}
 	u := i.Catalogue["Ubuntu 22.04"]
-	if u.User != "ubuntu" || u.Libvirt.Format != "qcow2" || u.Libvirt.Pool != "images" || u.Libvirt.Cmdline != "root=/dev/vda1 console=ttyS0" || !strings.HasPrefix(u.KubeVirt.ContainerDisk, "quay.io/") {
+	if u.User != "ubuntu" || !u.Agent || !maps.Equal(u.Ports, map[string]int{"ssh": 22, "http": 8080}) || u.Libvirt.Format != "qcow2" || u.Libvirt.Pool != "images" || u.Libvirt.Cmdline != "root=/dev/vda1 console=ttyS0" || !strings.HasPrefix(u.KubeVirt.ContainerDisk, "quay.io/") {
 		t.Errorf("Ubuntu 22.04: got %+v, %+v, %+v", u, u.KubeVirt, u.Libvirt)
 	}
-	if b := i.Catalogue["Bare"]; b != (Image{}) {
+	if b := i.Catalogue["Bare"]; !reflect.DeepEqual(b, Image{}) {
 		t.Errorf("Bare: got %+v, want nothing in it", b)
 	}
 }
@@ -137,7 +141,10 @@ func TestImagesMistakes(t *testing.T) {
 		"both":               {"only one is booted", "images: {Ubuntu 22.04: {kubevirt: {containerDisk: a, url: \"http://x/y\"}}}\n", []string{`line 1, images."Ubuntu 22.04".kubevirt: either`}},
 		"no volume":          {"a driver has to find it", "images: {Ubuntu 22.04: {libvirt: {pool: a}}}\n", []string{`line 1, images."Ubuntu 22.04".libvirt: volume`}},
 		"no kernel":          {"an initrd alone boots nothing", "images: {Ubuntu 22.04: {libvirt: {volume: a, initrd: /i}}}\n", []string{`line 1, images."Ubuntu 22.04".libvirt: kernel, too`}},
-		"a list":             {"names are its keys", "images: [Ubuntu 22.04]\n", []string{"line 1, images: a mapping"}},
+		"a service": {"a driver connects to each", "images:\n  Ubuntu 22.04:\n    agent: yes\n    ports: {ssh: 0, http: 65536, \"a b\": 80, web: \"80\"}\n",
+			[]string{`line 3, images."Ubuntu 22.04".agent: true or false`, `line 4, images."Ubuntu 22.04".ports.ssh: a port`, `line 4, images."Ubuntu 22.04".ports.http: a port`,
+				`line 4, images."Ubuntu 22.04".ports."a b": the name of a service`, `line 4, images."Ubuntu 22.04".ports.web: a port`}},
+		"a list": {"names are its keys", "images: [Ubuntu 22.04]\n", []string{"line 1, images: a mapping"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"log/slog"
-	"maps"
 	"net/url"
 	"os"
 	"slices"
@@ -81,13 +80,12 @@ type Provision struct {
 	SinkURL     URL `required:"true" desc:"where results go: the KafkaSink of virtualization-results"`
 	EventsURL   URL `required:"true" desc:"the Broker of virtualization-events"`
 
-	Hypervisor          Hypervisor   `required:"true" desc:"libvirt, or simulated, which makes nothing real; kubevirt is not in this release"`
-	Speed               float64      `default:"1" min:"0" max:"1000000" desc:"the simulated hypervisor is this many times faster than life; 0: no latency at all"`
-	Region              Name         `default:"local" desc:"a label of metrics; that of intake"`
-	Images              Images       `desc:"file of the image catalogue; that of intake (docs/images.md)"`
-	LibvirtHosts        LibvirtHosts `desc:"for libvirt: file of the hosts (docs/hypervisors/libvirt.md)"`
-	LibvirtCertificates string       `desc:"for libvirt hosts with a tls address: directory with tls.crt, tls.key and ca.crt"`
-	ReapOrphans         bool         `default:"false" desc:"true: the sweep deletes what is on the hypervisor and belongs to no live resource; false: it counts and logs them"`
+	Hypervisor Hypervisor `required:"true" desc:"kubevirt, libvirt, or simulated, which makes nothing real"`
+	Speed      float64    `default:"1" min:"0" max:"1000000" desc:"the simulated hypervisor is this many times faster than life; 0: no latency at all"`
+	Region     Name       `default:"local" desc:"a label of metrics; that of intake"`
+	Images     Images     `desc:"file of the image catalogue; that of intake (docs/images.md)"`
+	Drivers
+	ReapOrphans bool `default:"false" desc:"true: the sweep deletes what is on the hypervisor and belongs to no live resource; false: it counts and logs them"`
 
 	MaxAttempts  int           `default:"5" min:"1" max:"30" desc:"deliveries of one event that meet trouble before its request fails; a source retries 30 times"`
 	DeliveryTime time.Duration `default:"20s" min:"1s" max:"20s" desc:"longest work on one delivery; what came of it is saved and sent in the 5 s that the source waits beyond"`
@@ -143,25 +141,7 @@ func (c Notify) LogValue() slog.Value { return settings(&c) }
 func (c *Intake) check() []*Mistake { return append(c.whoAsks(), c.Offer.check()...) }
 
 func (c *Provision) check() []*Mistake {
-	mistakes := impatient(c.Patience, c.DeliveryTime)
-	if c.Hypervisor != Libvirt {
-		return mistakes
-	}
-	bootable := func(i Image) bool { return i.Libvirt != nil }
-	encrypted := func(h LibvirtHost) bool { return strings.HasPrefix(h.Address, "tls:") }
-	for _, m := range []struct {
-		wrong                 bool
-		variable, value, want string
-	}{
-		{len(c.LibvirtHosts.Hosts) == 0, "KBNT_LIBVIRT_HOSTS", c.LibvirtHosts.Path, "a file of hosts, because KBNT_HYPERVISOR is libvirt"},
-		{!slices.ContainsFunc(slices.Collect(maps.Values(c.Images.Catalogue)), bootable), "KBNT_IMAGES", c.Images.Path, "a file with one image at least that has a part for libvirt"},
-		{c.LibvirtCertificates == "" && slices.ContainsFunc(c.LibvirtHosts.Hosts, encrypted), "KBNT_LIBVIRT_CERTIFICATES", "", "a directory, because a host has a tls address"},
-	} {
-		if m.wrong {
-			mistakes = append(mistakes, &Mistake{Variable: m.variable, Value: m.value, with: "KBNT_HYPERVISOR", Want: m.want})
-		}
-	}
-	return mistakes
+	return append(impatient(c.Patience, c.DeliveryTime), c.Machines().check()...)
 }
 
 // Ignored are the variables with our prefix that no field of spec, a pointer to a

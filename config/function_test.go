@@ -100,10 +100,10 @@ func TestFunctionMistakes(t *testing.T) {
 			map[string]string{"KBNT_FUNCTION": "producer"},
 			[]string{"KBNT_FUNCTION: intake, provision or notify"},
 		},
-		"a driver to come": {
-			"a driver that is not built must not be replaced by one that makes nothing",
-			map[string]string{"KBNT_HYPERVISOR": "kubevirt"},
-			[]string{"KBNT_HYPERVISOR: the driver kubevirt is not in this release"},
+		"a driver that is not there": {
+			"it must not be replaced by one that makes nothing",
+			map[string]string{"KBNT_HYPERVISOR": "vmware"},
+			[]string{"KBNT_HYPERVISOR: kubevirt, libvirt, or simulated"},
 		},
 		"addresses of something else": {
 			"a wrong address would be found by the first event, and lose time",

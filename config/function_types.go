@@ -108,20 +108,19 @@ func (u DatabaseURL) MarshalText() ([]byte, error) { return []byte(u.shown()), n
 // Hypervisor names a driver.
 type Hypervisor string
 
-// The drivers of this release. Simulated makes nothing real.
+// The drivers there are. Simulated makes nothing real.
 const (
 	Simulated Hypervisor = "simulated"
+	KubeVirt  Hypervisor = "kubevirt"
 	Libvirt   Hypervisor = "libvirt"
 )
 
-// Decode reads the name of a driver that this release has.
+// Decode reads the name of a driver.
 func (h *Hypervisor) Decode(value string) error {
 	switch Hypervisor(value) {
-	case Simulated, Libvirt:
+	case Simulated, KubeVirt, Libvirt:
 		*h = Hypervisor(value)
 		return nil
-	case "kubevirt":
-		return errors.New("libvirt, or simulated, which makes nothing real: the driver kubevirt is not in this release")
 	}
-	return errors.New("libvirt, or simulated, which makes nothing real (kubevirt is not in this release)")
+	return errors.New("kubevirt, libvirt, or simulated, which makes nothing real")
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -22,6 +23,8 @@ const DefaultImage = "Ubuntu 22.04"
 //	images:
 //	  Ubuntu 22.04:
 //	    user: ubuntu
+//	    agent: true
+//	    ports: {ssh: 22, http: 80}
 //	    kubevirt: {containerDisk: "quay.io/containerdisks/ubuntu:22.04"}
 //	    libvirt: {volume: ubuntu-22.04.qcow2, pool: images}
 type Images struct {
@@ -32,7 +35,9 @@ type Images struct {
 
 // Image is one entry. A driver that it has no part for cannot boot it.
 type Image struct {
-	User     string // whom cloud-init makes to log in: "ubuntu"; empty: what the image has
+	User     string         // whom cloud-init makes to log in: "ubuntu"; empty: what the image has
+	Agent    bool           // the guest runs the QEMU guest agent, at the latest after its first boot
+	Ports    map[string]int // services by name, each 1 to 65535: "ssh", "http"; nil: none is named
 	KubeVirt *KubeVirtImage
 	Libvirt  *LibvirtImage
 }
@@ -101,10 +106,27 @@ func (d *document) image(n *yaml.Node, field string) Image {
 	var i Image
 	d.members(n, field, map[string]func(*yaml.Node, string){
 		"user":     d.text(&i.User, isUnixUser, "the name of a user as in /etc/passwd"),
+		"agent":    d.flag(&i.Agent),
+		"ports":    func(n *yaml.Node, field string) { i.Ports = d.ports(n, field) },
 		"kubevirt": func(n *yaml.Node, field string) { i.KubeVirt = d.kubevirt(n, field) },
 		"libvirt":  func(n *yaml.Node, field string) { i.Libvirt = d.libvirt(n, field) },
-	}, "user, kubevirt, libvirt")
+	}, "user, agent, ports, kubevirt, libvirt")
 	return i
+}
+
+func (d *document) ports(n *yaml.Node, field string) map[string]int {
+	all := map[string]int{}
+	d.each(n, field, func(key, value *yaml.Node, field string) {
+		if !isLabel(key.Value) {
+			d.want(key, field, "the name of a service: a-z 0-9 -, such as ssh or http")
+		}
+		port, err := strconv.Atoi(value.Value)
+		if value.Kind != yaml.ScalarNode || value.Tag != "!!int" || err != nil || port < 1 || port > 65535 {
+			d.want(value, field, "a port, 1 to 65535")
+		}
+		all[key.Value] = port
+	})
+	return all
 }
 
 func (d *document) kubevirt(n *yaml.Node, field string) *KubeVirtImage {

@@ -23,7 +23,9 @@ type Local struct {
 	DevUser   Name `default:"developer" desc:"who everybody is: there is no authentication on a laptop"`
 	DevTenant Name `default:"laptop" desc:"the tenant of that user"`
 
-	Speed    float64    `default:"10" min:"0" max:"1000000" desc:"the simulated hypervisor is this many times faster than life; 0: no latency at all"`
+	Hypervisor Hypervisor `default:"simulated" desc:"simulated, which makes nothing real, kubevirt or libvirt; with another KBNT_DATA each, which says what there is"`
+	Speed      float64    `default:"10" min:"0" max:"1000000" desc:"the simulated hypervisor is this many times faster than life; 0: no latency at all"`
+	Drivers
 	Policies PolicyFile `desc:"file of security policies; empty: the built-in ones alone (docs/policies.md)"`
 	Offer
 
@@ -70,7 +72,7 @@ func (l *Local) check() []*Mistake {
 			}
 		}
 	}
-	return slices.Concat(wrong, impatient(l.Patience, l.DeliveryTime), l.Offer.check())
+	return slices.Concat(wrong, impatient(l.Patience, l.DeliveryTime), l.Machines().check(), l.Offer.check())
 }
 
 // impatient: waiting for a resource has to end before the delivery does.

@@ -19,11 +19,10 @@ import (
 	"kbnt.dev/virtualization/infrastructure/avro"
 	"kbnt.dev/virtualization/infrastructure/httpsink"
 	"kbnt.dev/virtualization/infrastructure/prometheus"
-	"kbnt.dev/virtualization/infrastructure/simulated"
 )
 
 // functions are the three, with the laptop's ports: an embedded store, the
-// simulated hypervisor and the stand-ins' addresses. They share one store and
+// hypervisor that was chosen and the stand-ins' addresses. They share one store and
 // nothing else, as in a cluster.
 type functions struct {
 	intake    *intake.Function
@@ -109,7 +108,7 @@ func (b builder) provision() (*provision.Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	hypervisor, err := simulated.New(simulated.Options{Documents: b.store, Speed: b.settings.Speed, Log: b.log})
+	hypervisor, err := provision.Hypervisor(b.settings.Machines(), b.store, b.log)
 	if err != nil {
 		return nil, err
 	}

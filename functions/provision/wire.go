@@ -44,7 +44,7 @@ func Open(c config.Provision, log *slog.Logger) (*Function, error) {
 	if err := prometheus.RegisterRuntime(registry); err != nil {
 		return nil, err
 	}
-	hypervisor, err := hypervisor(c, store, log)
+	hypervisor, err := Hypervisor(c.Machines(), store, log)
 	if err != nil {
 		return nil, err
 	}
