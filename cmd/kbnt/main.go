@@ -1,6 +1,6 @@
 // Command kbnt is the local platform: Kafka, the stand-ins for Knative's sinks,
-// sources and Broker, the three functions, the store and the simulated
-// hypervisor in one process on loopback.
+// sources and Broker, the three functions, the store and a simulated hypervisor
+// in one process on loopback. KBNT_HYPERVISOR chooses a real one instead.
 //
 //	kbnt          runs until Ctrl-C; state stays in KBNT_DATA
 //	kbnt demo     sends four sample requests through a platform of its own
@@ -75,11 +75,12 @@ func run(ctx context.Context, args []string, out, logs io.Writer) error {
 	return runPlatform(ctx, s, log, out)
 }
 
-const help = `kbnt runs the whole platform on this machine, on loopback, with a simulated hypervisor.
+const help = `kbnt runs the whole platform on this machine, on loopback, with a simulated hypervisor
+or, with KBNT_HYPERVISOR, on libvirt or KubeVirt.
 
   kbnt            run until Ctrl-C; state stays in KBNT_DATA (.kbnt)
-  kbnt demo       send four sample requests through a platform of its own
-                  (with KAFKA_BROKERS, the only platform on that Kafka)
+  kbnt demo       send four sample requests through a platform of its own, always
+                  simulated (with KAFKA_BROKERS, the only platform on that Kafka)
   kbnt policies FILE
                   compile a file of security policies, run its tests and print
                   them; ends with 1 if anything is wrong
@@ -103,7 +104,8 @@ func runPlatform(ctx context.Context, s config.Local, log *slog.Logger, out io.W
 }
 
 // runDemo uses ports and a folder of its own, so that it disturbs no platform
-// that runs already and leaves nothing behind. A real Kafka it has to have to
+// that runs already and leaves nothing behind. For the same reason its hypervisor is
+// the simulated one, whatever was chosen. A real Kafka it has to have to
 // itself: another platform there is in the same consumer groups.
 func runDemo(ctx context.Context, s config.Local, log *slog.Logger, out io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "kbnt-demo-")
@@ -111,7 +113,7 @@ func runDemo(ctx context.Context, s config.Local, log *slog.Logger, out io.Write
 		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s.Data = config.Path(dir)
+	s.Data, s.Hypervisor = config.Path(dir), config.Simulated
 	for _, a := range []*config.Loopback{&s.Addr, &s.ProvisionAddr, &s.NotifyAddr, &s.SinksAddr, &s.KafkaAddr} {
 		*a = "127.0.0.1:0"
 	}

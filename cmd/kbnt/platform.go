@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
 	fnhttp "knative.dev/func-go/http"
 
@@ -20,7 +21,7 @@ import (
 )
 
 // platform is everything in one process: the store, Kafka with the stand-ins of
-// Knative's sources and sinks, the three functions and the simulated hypervisor.
+// Knative's sources and sinks, the three functions and the hypervisor's driver.
 type platform struct {
 	settings config.Local
 	log      *slog.Logger
@@ -120,7 +121,7 @@ func (p *platform) close() error {
 
 // greet says where everything is, and what to try.
 func (p *platform) greet(out io.Writer) {
-	fmt.Fprintf(out, `KBNT Virtualization runs. The hypervisor is simulated: nothing real is made.
+	fmt.Fprintf(out, `KBNT Virtualization runs. %s
 
   intake     %s   (API: /openapi.yaml, metrics: /metrics)
   provision  %s
@@ -132,7 +133,22 @@ Try:
   curl -i %s/api/v1/virtualize -H 'Content-Type: application/json' -d '%s'
 
 and follow the Location it answers. Ctrl-C stops.
-`, p.servers[0].url, p.servers[1].url, p.servers[2].url, p.brokers()[0], p.settings.Data, p.servers[0].url, samples()[0].body)
+`, reality(p.settings.Machines()), p.servers[0].url, p.servers[1].url, p.servers[2].url, p.brokers()[0], p.settings.Data, p.servers[0].url, samples()[0].body)
+}
+
+// reality says whether what is made is real, and where.
+func reality(m config.Machines) string {
+	switch m.Hypervisor {
+	case config.Libvirt:
+		var hosts []string
+		for _, h := range m.LibvirtHosts.Hosts {
+			hosts = append(hosts, h.Name)
+		}
+		return fmt.Sprintf("The hypervisor is libvirt on %s: machines, volumes and networks are real, nothing is simulated.", strings.Join(hosts, ", "))
+	case config.KubeVirt:
+		return fmt.Sprintf("The hypervisor is KubeVirt, namespace %s: machines, volumes and networks are real, nothing is simulated.", m.Kubevirt.Namespace)
+	}
+	return "The hypervisor is simulated: nothing real is made."
 }
 
 func (p *platform) intakeURL() string { return p.servers[0].url }

@@ -26,6 +26,7 @@ import (
 type process struct {
 	url     string
 	brokers []string
+	greeted string
 	command *exec.Cmd
 	logs    *tail
 	ended   chan error
@@ -84,6 +85,7 @@ func launch(env []string) (*process, error) {
 		p.kill()
 		return nil, fmt.Errorf("the platform did not start: %w\n%s%s", err, greeting, p.logs)
 	}
+	p.greeted = greeting
 	p.url = intakeLine.FindStringSubmatch(greeting)[1]
 	p.brokers = strings.Split(kafkaLine.FindStringSubmatch(greeting)[1], ",")
 	return p, nil

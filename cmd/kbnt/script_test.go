@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,6 +43,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start":     step((*conversation).start).command(),
+			"greeted":   step((*conversation).greeted).command(),
 			"crash":     step((*conversation).crash).command(),
 			"interrupt": step((*conversation).interrupt).command(),
 			"post":      step((*conversation).post).command(),
@@ -108,6 +110,13 @@ func (c *conversation) start(ts *testscript.TestScript, args []string) {
 	p, err := launch(append(env, args...))
 	ts.Check(err)
 	c.process = p
+}
+
+// greeted PATTERN: the platform said so when it started.
+func (c *conversation) greeted(ts *testscript.TestScript, args []string) {
+	if said, err := regexp.MatchString(args[0], c.process.greeted); err != nil || !said {
+		ts.Fatalf("want %q in the greeting (%v):\n%s", args[0], err, c.process.greeted)
+	}
 }
 
 // crash ends the platform as a power cut of the process would.
