@@ -176,7 +176,7 @@ func (c *controllers) manage(t testing.TB, name string, vm, vmi fields) {
 	case vmi == nil:
 		template := at(vm, "spec", "template")
 		c.create(t, c.in(vmisPath), fields{"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "spec": at(template, "spec"),
-			"metadata": fields{"name": name, "labels": at(template, "metadata", "labels"), "finalizers": []string{vmiGuard}, "ownerReferences": ownedBy(vm)}}, http.StatusConflict)
+			"metadata": fields{"name": name, "labels": at(template, "metadata", "labels"), "annotations": at(template, "metadata", "annotations"), "finalizers": []string{vmiGuard}, "ownerReferences": ownedBy(vm)}}, http.StatusConflict)
 		c.status(t, vmsPath, name, fields{"printableStatus": "Starting", "created": true})
 	default:
 		word := "Starting"

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kbnt.dev/virtualization/domain"
+	"kbnt.dev/virtualization/eventing"
 )
 
 // kind is a kind of object, and where it is served.
@@ -149,8 +150,8 @@ const (
 	ofKind     = "kbnt.dev/kind"       // label: domain.ThingKind
 	ofItem     = "kbnt.dev/item"       // label
 	withHash   = "kbnt.dev/spec-hash"  // annotation: domain.Desired.Hash
-	ofTenant   = "kbnt.dev/tenant"     // annotation, because a tenant may be named as no label can
-	virtualID  = "kbnt.dev/virtual-id" // annotation
+	ofTenant   = eventing.KeyTenant    // annotation, because a tenant may be named as no label can
+	virtualID  = eventing.KeyVirtualID // annotation
 	ofImage    = "kbnt.dev/image"      // annotation of machines
 	atAddress  = "kbnt.dev/address"    // annotation of machines: with prefix length
 	onNetwork  = "kbnt.dev/network"    // annotation of machines: segment, or tenant's network

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kbnt.dev/virtualization/domain"
+	"kbnt.dev/virtualization/eventing"
 	"kbnt.dev/virtualization/infrastructure/kubevirt"
 )
 
@@ -76,6 +77,25 @@ func TestObjects(t *testing.T) {
 		}
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s: got\n%s\nwant\n%s", file, got, want)
+		}
+	}
+}
+
+// TestInstanceSaysWhoseItIs holds that what KubeVirt makes of a machine, whose changes
+// are the hints, names the tenant and the machine as the contract of hints has it.
+func TestInstanceSaysWhoseItIs(t *testing.T) {
+	t.Parallel()
+	w, s := bare(t)
+	w.ready(t, w.volume("a"))
+	want := w.machine("a")
+	want.Tenant = "a tenant/that is no label"
+	w.ready(t, want)
+	for kind, path := range map[string]string{"VirtualMachine": vmsPath, "VirtualMachineInstance": vmisPath} {
+		o := s.objects[w.controllers.in(path)+"/"+want.Key.Name()]
+		for key, value := range map[string]string{eventing.KeyTenant: want.Tenant, eventing.KeyVirtualID: want.VirtualID} {
+			if got := text(o, "metadata", "annotations", key); got != value {
+				t.Errorf("%s: annotation %s: got %q, want %q", kind, key, got, value)
+			}
 		}
 	}
 }

@@ -99,7 +99,8 @@ func (h *Hypervisor) machineObject(want domain.Desired, root map[string]any) obj
 	return object{Meta: m, Spec: fields{
 		"runStrategy": run,
 		"template": fields{
-			"metadata": fields{"labels": labels},
+			// KubeVirt gives the instance what the template has: by these its changes are known as ours.
+			"metadata": fields{"labels": labels, "annotations": fields{ofTenant: want.Tenant, virtualID: want.VirtualID}},
 			"spec": fields{
 				"hostname":                      cloudinit.Hostname(want.VirtualID),
 				"terminationGracePeriodSeconds": stopGrace,
