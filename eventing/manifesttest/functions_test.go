@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -110,8 +111,10 @@ func TestFunctionsTakeTheirSettings(t *testing.T) {
 		for role, f := range functions {
 			t.Run(r.folder+"/"+role, func(t *testing.T) {
 				clearEnvironment(t, read[role].settings)
+				t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1") // as Kubernetes tells every pod
+				mount := values.mount(t, f)
 				for _, e := range f.Run.Envs {
-					t.Setenv(e.Name, values.value(f.Namespace, e.Value))
+					t.Setenv(e.Name, mount(values.value(f.Namespace, e.Value)))
 				}
 				if err := read[role].read(); err != nil {
 					t.Errorf("%s: with the values of %s: %v", f.file, r.folder, err)
@@ -121,6 +124,31 @@ func TestFunctionsTakeTheirSettings(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// mount writes the ConfigMaps that a function mounts into folders of the test. What
+// it returns turns a path in the function's container into one of these.
+func (w world) mount(t *testing.T, f function) func(path string) string {
+	t.Helper()
+	at := map[string]string{}
+	for _, v := range f.Run.Volumes {
+		if v.ConfigMap == "" {
+			continue
+		}
+		at[v.Path] = t.TempDir()
+		data, _, _ := unstructured.NestedStringMap(w[key{"", "ConfigMap", f.Namespace, v.ConfigMap}].Object, "data")
+		for name, text := range data {
+			if err := os.WriteFile(filepath.Join(at[v.Path], name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return func(path string) string {
+		if folder, ok := at[filepath.Dir(path)]; ok {
+			return filepath.Join(folder, filepath.Base(path))
+		}
+		return path
 	}
 }
 
