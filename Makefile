@@ -2,7 +2,7 @@
 GOTEST  ?= go test
 PROGRAM := go run ./cmd/kbnt
 # What is tried with other people's programs, under the build tag integration.
-OTHERS  := ./integration/... ./infrastructure/postgres/... ./infrastructure/avro/... ./infrastructure/kubevirt/... ./infrastructure/libvirt/... ./monitoring/...
+OTHERS  := ./integration/... ./cmd/kbnt ./infrastructure/postgres/... ./infrastructure/avro/... ./infrastructure/kubevirt/... ./infrastructure/libvirt/... ./monitoring/...
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check format lint race generate integration e2e bench image deploy clean
