@@ -115,7 +115,7 @@ func (b builder) provision() (*provision.Function, error) {
 	u := b.useCases("provision", m, hypervisor)
 	return provision.New(provision.Ports{
 		Provision: u.Provision, Sweep: u.Sweep, Relay: u.Relay, Metrics: m.Handler(), Ready: b.ready, Log: b.log,
-		Patience: b.settings.DeliveryTime, Unsent: u.Unsent,
+		Patience: b.settings.DeliveryTime + provision.Reserve, Unsent: u.Unsent,
 	}), nil
 }
 

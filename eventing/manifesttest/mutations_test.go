@@ -85,7 +85,7 @@ var mutations = map[string][]mutation{
 		{reason: "0 without it", at: "spec.delivery.retry", put: gone{}, want: "spec.delivery.retry: missing"},
 		{reason: "nothing is lost", at: "spec.delivery.deadLetterSink", put: gone{}, want: "deadLetterSink: missing"},
 		{reason: "a subscriber", at: "spec.subscriber", put: map[string]any{}, want: "spec.subscriber"},
-		{reason: "the subscriber exists", at: "spec.subscriber.ref.name", put: "nothing", want: "Service kbnt/nothing"},
+		{reason: "the subscriber exists", at: "spec.subscriber.ref.name", put: "nothing", want: "/nothing"},
 	},
 	"PingSource": {
 		{reason: "known fields", at: "spec.cron", put: "* * * * *", want: "cron"},
@@ -94,7 +94,7 @@ var mutations = map[string][]mutation{
 		{reason: "cron without it", at: "spec.schedule", put: "@every 10m", want: "spec.schedule"},
 		{reason: "a place", at: "spec.timezone", put: "Etc/Nowhere", want: "spec.timezone"},
 		{reason: "JSON, as the content type says", at: "spec.data", put: "{", want: "spec.data"},
-		{reason: "the sink exists", at: "spec.sink.ref.name", put: "nothing", want: "Service kbnt/nothing"},
+		{reason: "the sink exists", at: "spec.sink.ref.name", put: "nothing", want: "/nothing"},
 	},
 	"ApiServerSource": {
 		{reason: "known fields", at: "spec.resource", put: []any{}, want: "resource"},

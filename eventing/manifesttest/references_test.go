@@ -32,8 +32,14 @@ func newWorld(objects ...[]object) world {
 	return w
 }
 
+// kafkaNamespace is where the Kafka cluster is, and its topics with it.
+const kafkaNamespace = "kafka"
+
 // checkNamespace says whether the namespace of an object is one that nothing makes.
 func (w world) checkNamespace(o object) []string {
+	if o.GetNamespace() == kafkaNamespace || o.GetNamespace() == "knative-eventing" {
+		return nil // there before us
+	}
 	namespace := key{"", "Namespace", "", o.GetNamespace()}
 	if _, ok := w[namespace]; ok || o.GetNamespace() == "" {
 		return nil
@@ -155,7 +161,7 @@ func mentions(o object) (list []mention) {
 		add("spec.broker", "eventing.knative.dev", "Broker", own, broker, "")
 	case "KafkaSink", "KafkaSource", "Broker":
 		for path, topic := range topics(o) {
-			add(path, "kafka.strimzi.io", "KafkaTopic", own, topic, "")
+			add(path, "kafka.strimzi.io", "KafkaTopic", kafkaNamespace, topic, "")
 		}
 	case "ConfigMap": // of a Broker
 		secret, _, _ := unstructured.NestedString(o.Object, "data", "auth.secret.ref.name")

@@ -58,9 +58,11 @@ type pod struct {
 	labels    labels.Set
 }
 
-// pods are the labels of those that Knative makes: of each function, and of the
-// adapter of each ApiServerSource.
-func (w world) pods() (all []pod) {
+// pods are the labels of those that Knative makes: of each function, of the adapter
+// of each ApiServerSource, and the doors of its data plane for Kafka
+// (eventing-kafka-broker data-plane/config/{sink,broker}/500-receiver.yaml).
+func (w world) pods() []pod {
+	all := []pod{{"knative-eventing", labels.Set{"app": "kafka-sink-receiver"}}, {"knative-eventing", labels.Set{"app": "kafka-broker-receiver"}}}
 	for _, o := range w {
 		switch o.GetKind() {
 		case "Service": // serving pkg/reconciler/revision/resources/meta.go

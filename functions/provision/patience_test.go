@@ -38,7 +38,7 @@ func TestFunction_endsBeforeItsSourceGivesUp(t *testing.T) {
 		}
 		f := provision.New(provision.Ports{
 			Sweep:   &application.Sweep{Store: store, Agenda: store, Graveyard: store, Hypervisor: hypervisor, Relay: &application.Relay{Agenda: store}, Clock: time.Now, Log: log, Orphans: func(int) {}},
-			Metrics: http.NotFoundHandler(), Log: log, Patience: work, Unsent: 40 * time.Second,
+			Metrics: http.NotFoundHandler(), Log: log, Patience: work + provision.Reserve, Unsent: 40 * time.Second,
 		})
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader("{}"))
 		for k, v := range map[string]string{"Ce-Specversion": "1.0", "Ce-Id": "1", "Ce-Source": "/ping", "Ce-Type": eventing.TypeSweep, "Content-Type": "application/json"} {

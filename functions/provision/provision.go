@@ -27,7 +27,7 @@ type Ports struct {
 	Metrics   http.Handler
 	Ready     func(context.Context) error // nil error: deliveries can be handled
 	Log       *slog.Logger
-	Patience  time.Duration // longest work on one delivery; to save and to send what came of it takes Reserve more
+	Patience  time.Duration // longest time for one delivery: its work, and Reserve
 	Unsent    time.Duration // how long an event may wait before any function sends it
 	Close     func() error  // closes what the ports hold open; nil: nothing
 }
@@ -46,7 +46,7 @@ type Function struct {
 func New(p Ports) *Function {
 	f := &Function{ports: p, mux: http.NewServeMux()}
 	f.mux.Handle("GET /metrics", p.Metrics)
-	f.mux.Handle("/", httpsource.Handler(httpsource.Options{Function: "provision", Handle: f.deliver, Log: p.Log, Patience: p.Patience + Reserve}))
+	f.mux.Handle("/", httpsource.Handler(httpsource.Options{Function: "provision", Handle: f.deliver, Log: p.Log, Patience: p.Patience}))
 	return f
 }
 

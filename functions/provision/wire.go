@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -41,8 +42,10 @@ func Open(c config.Provision, log *slog.Logger) (*Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := prometheus.RegisterRuntime(registry); err != nil {
-		return nil, err
+	// The sweep wakes provision when nobody else is awake to say how the world is.
+	world := prometheus.NewWorldCollector(store, prometheus.WorldOptions{Log: log})
+	if err := errors.Join(registry.Register(world), prometheus.RegisterRuntime(registry)); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	hypervisor, err := Hypervisor(c.Machines(), store, log)
 	if err != nil {
@@ -59,6 +62,6 @@ func Open(c config.Provision, log *slog.Logger) (*Function, error) {
 	ready := probe.New(probe.Options{Name: c.Needs(), Look: probe.All(store.Ping, func(ctx context.Context) error { return codec.Prepare(ctx, eventing.SchemaResult) }), First: meter.ColdStart, Log: log})
 	return New(Ports{
 		Provision: u.Provision, Sweep: u.Sweep, Relay: u.Relay, Metrics: meter.Handler(), Ready: ready.Ready, Close: store.Close, Log: log,
-		Patience: c.DeliveryTime, Unsent: u.Unsent,
+		Patience: c.DeliveryTime + Reserve, Unsent: u.Unsent,
 	}), nil
 }

@@ -63,7 +63,7 @@ type Meter struct {
 	counters   map[string]*prom.CounterVec
 	histograms map[string]*prom.HistogramVec
 	coldStart  *prom.GaugeVec
-	orphans    *prom.GaugeVec
+	orphans    *swept
 	complained sync.Map // name of a metric -> struct{}
 }
 
@@ -99,8 +99,8 @@ func New(o Options) (*Meter, error) {
 	// Vectors without labels: not shown before somebody knows the value.
 	m.coldStart = prom.NewGaugeVec(prom.GaugeOpts{Name: "kbnt_cold_start_seconds",
 		Help: "Process start to ready.", ConstLabels: prom.Labels{"function": o.Function}}, nil)
-	m.orphans = prom.NewGaugeVec(prom.GaugeOpts{Name: "kbnt_orphaned_resources",
-		Help: "Things on the hypervisor that belong to no live resource, as the last sweep found them."}, nil)
+	m.orphans = &swept{desc: prom.NewDesc("kbnt_orphaned_resources",
+		"Things on the hypervisor that belong to no live resource, as the last sweep found them.", nil, nil)}
 	add(m.coldStart)
 	add(m.orphans)
 	if err := errors.Join(faults...); err != nil {
@@ -158,8 +158,8 @@ func (m *Meter) Observe(metric application.Metric, value float64, labels ...stri
 func (m *Meter) ColdStart(took time.Duration) { m.coldStart.WithLabelValues().Set(took.Seconds()) }
 
 // Orphans says how many things of ours a sweep found on the hypervisor that
-// belong to no live resource.
-func (m *Meter) Orphans(n int) { m.orphans.WithLabelValues().Set(float64(n)) }
+// belong to no live resource. It is shown for 15 minutes.
+func (m *Meter) Orphans(n int) { m.orphans.set(float64(n)) }
 
 // Handler answers scrapes of the registry. What can be gathered is shown, what
 // cannot is logged.

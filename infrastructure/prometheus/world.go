@@ -30,8 +30,9 @@ type WorldOptions struct {
 }
 
 // WorldCollector computes the gauges about the world from the store when they are
-// scraped. One function registers it (intake); several instances show the same
-// values, so queries take the maximum, never the sum.
+// scraped. intake registers it, and provision, which the sweep wakes while nobody
+// asks for anything; all instances show the same values, so queries take the
+// maximum, never the sum.
 //
 // When the store does not answer, the scrape goes on without these metrics and a
 // line is logged: an absent value is honest, an old one is not.

@@ -110,10 +110,13 @@ func running(ctx context.Context) (map[string]int, error) {
 	return pods, nil
 }
 
-// kill ends all pods of a function, as a node that dies ends them.
+// kill ends all pods of a function, as a node that dies ends them. There must be one.
 func kill(t *testing.T, function string) {
 	t.Helper()
-	kubectl(t, "", "delete", "pods", "-n", namespace, "-l", "serving.knative.dev/service="+function, "--force", "--grace-period=0")
+	killed := kubectl(t, "", "delete", "pods", "-n", namespace, "-l", "serving.knative.dev/service="+function, "--force", "--grace-period=0", "-o", "name")
+	if strings.TrimSpace(killed) == "" {
+		t.Fatalf("%s has no pod to kill", function)
+	}
 }
 
 // take removes an object until the test ends or the function it returns is

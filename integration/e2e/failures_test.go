@@ -60,22 +60,43 @@ func TestPoison(t *testing.T) {
 	}
 }
 
-// TestKilled ends each function in the middle of a request, as a node that dies
-// does. What was begun is finished once, by another instance.
+// TestKilled ends functions in the middle of a request, as a node that dies does.
+// What was begun is finished once, by another instance.
 func TestKilled(t *testing.T) {
-	for _, function := range functions {
+	for function, c := range map[string]struct {
+		when  string
+		begun func(request) bool
+		away  string // a KafkaSink that is away until then, so that it cannot end before
+	}{
+		"kbnt-intake":    {when: "accepted", begun: func(request) bool { return true }},
+		"kbnt-provision": {when: "consumed, and its volume in the making", begun: func(r request) bool { return len(r.Steps) >= 8 }},
+		"kbnt-notify":    {when: "decided, and its result on the way", begun: func(r request) bool { return len(r.Steps) >= 14 }, away: "virtualization-results"},
+	} {
 		t.Run(function, func(t *testing.T) {
 			p := connect(t)
+			warm := p.volume(t, "{}") // every function has an instance to lose
+			warm.Type = "ALLOCATE_STORAGE"
+			t.Cleanup(func() { p.remove(t, warm) })
+			p.completed(t, warm.RequestID)
+			back := func() {}
+			if c.away != "" {
+				address := sinks(t)
+				back = take(t, "kafkasink", c.away)
+				defer back() // before the cleanups, which need it
+				p.answers(t, address, c.away, http.StatusNotFound)
+			}
 			r := p.volume(t, `{"kbnt.dev/fault":"slow=5s"}`) // for a simulated hypervisor; others are slow by themselves
 			r.Type = "ALLOCATE_STORAGE"
 			t.Cleanup(func() { p.remove(t, r) })
-			if function != "kbnt-intake" {
-				p.await(t, r.RequestID, "begun", func(r request) bool { return len(r.Steps) > 6 })
-			}
+			p.await(t, r.RequestID, c.when, c.begun)
 			kill(t, function)
+			if now := p.await(t, r.RequestID, "there", func(request) bool { return true }); !now.FinishedAt.IsZero() {
+				t.Fatalf("%s was finished before %s died: the test was late", r.RequestID, function)
+			}
+			back()
 			began := time.Now()
 			p.completed(t, r.RequestID)
-			t.Logf("completed %s after the death of %s", time.Since(began).Round(10*time.Millisecond), function)
+			t.Logf("completed %s after the death of %s, %s", time.Since(began).Round(10*time.Millisecond), function, c.when)
 		})
 	}
 }

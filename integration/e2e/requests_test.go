@@ -31,7 +31,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestRefusals holds that what intake refuses says so, and wakes nobody else.
+// TestRefusals holds that what intake refuses says why.
 func TestRefusals(t *testing.T) {
 	p := connect(t)
 	for name, c := range map[string]struct {

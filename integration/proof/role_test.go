@@ -132,7 +132,7 @@ func (s settings) function(g *gate, log *slog.Logger) (fnhttp.Handler, error) {
 	case "provision":
 		return provision.New(provision.Ports{
 			Provision: u.Provision, Sweep: u.Sweep, Relay: u.Relay, Metrics: meter.Handler(), Ready: store.Ping, Log: log,
-			Patience: s.Pace.Budget, Unsent: u.Unsent,
+			Patience: s.Pace.Budget + provision.Reserve, Unsent: u.Unsent,
 		}), nil
 	case "notify":
 		return notify.New(notify.Ports{
