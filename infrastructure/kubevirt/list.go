@@ -83,7 +83,7 @@ func (h *Hypervisor) yieldVolume(ctx context.Context, v volume, yield func(domai
 func (h *Hypervisor) listed(key domain.Key, vm virtualMachine) domain.Observation {
 	o := observed(key, vm.Meta)
 	o.Phase, o.Reason, o.Message = machinePhase(&vm, nil)
-	if p, known := printed(vm.Seen.Printable); known && o.Phase != domain.ThingDeleting && vm.Spec.Run != halted && o.Phase != domain.ThingFailed {
+	if p, known := vm.printed(); known && o.Phase != domain.ThingDeleting && vm.Spec.Run != halted && o.Phase != domain.ThingFailed {
 		o.Phase = p
 	}
 	return o

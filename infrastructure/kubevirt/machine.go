@@ -106,7 +106,8 @@ func (h *Hypervisor) needsGroups(ctx context.Context, groups []string) error {
 }
 
 // power sets the run strategy. The uid is part of the change, so that it cannot hit
-// another machine of that name.
+// another machine of that name. What it changed is returned without a status: the answer
+// has that of before, and a word such as CrashLoopBackOff there is not about this start.
 func (h *Hypervisor) power(ctx context.Context, vm *virtualMachine, on bool) (*virtualMachine, error) {
 	want := halted
 	if on {
@@ -121,6 +122,7 @@ func (h *Hypervisor) power(ctx context.Context, vm *virtualMachine, on bool) (*v
 	if errors.Is(err, errAbsent) {
 		return nil, &domain.Error{Kind: domain.Unavailable, Code: application.CodeTryAgain, Detail: "it was deleted meanwhile", Err: err}
 	}
+	changed.Seen = machineSeen{}
 	return changed, err
 }
 

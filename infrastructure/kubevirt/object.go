@@ -45,6 +45,7 @@ type meta struct {
 	Name        string            `json:"name,omitempty"`
 	Namespace   string            `json:"namespace,omitempty"`
 	UID         string            `json:"uid,omitempty"`
+	Generation  int64             `json:"generation,omitempty"` // counts changes of the specification
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Owners      []reference       `json:"ownerReferences,omitempty"`

@@ -28,12 +28,22 @@ func printed(word string) (domain.ThingPhase, bool) {
 	return p, known
 }
 
+// printed is what the word for a machine means. A stale one decides nothing for good:
+// it is shown, and the deadline judges if no other follows.
+func (vm *virtualMachine) printed() (domain.ThingPhase, bool) {
+	p, known := printed(vm.Seen.Printable)
+	if p == domain.ThingFailed && vm.stale() {
+		p = domain.ThingPending
+	}
+	return p, known
+}
+
 // machinePhase says what a machine is doing, and KubeVirt's word and message for it.
 // Starting means that it runs; whether it is ready, its health says. vm is there.
 func machinePhase(vm *virtualMachine, vmi *instance) (phase domain.ThingPhase, reason, message string) {
 	word := vm.Seen.Printable
 	by := func(otherwise domain.ThingPhase) (domain.ThingPhase, string, string) {
-		if p, known := printed(word); known && (p == domain.ThingFailed || p == domain.ThingUnknown || p == domain.ThingPending) {
+		if p, known := vm.printed(); known && (p == domain.ThingFailed || p == domain.ThingUnknown || p == domain.ThingPending) {
 			return p, word, why(vm, vmi)
 		}
 		return otherwise, word, why(vm, vmi)
@@ -46,7 +56,7 @@ func machinePhase(vm *virtualMachine, vmi *instance) (phase domain.ThingPhase, r
 	case vm.Spec.Run == halted:
 		return domain.ThingStopped, word, ""
 	case vmi == nil:
-		if c, failed := has(vm.Seen.Conditions, "Failure", "True"); failed {
+		if c, failed := has(vm.Seen.Conditions, "Failure", "True"); failed && !vm.stale() {
 			return domain.ThingFailed, c.Reason, c.Message
 		}
 		return by(domain.ThingPending)

@@ -13,10 +13,23 @@ type virtualMachine struct {
 	Spec struct {
 		Run string `json:"runStrategy"`
 	} `json:"spec"`
-	Seen struct {
-		Printable  string      `json:"printableStatus"`
-		Conditions []condition `json:"conditions"`
-	} `json:"status"`
+	Seen machineSeen `json:"status"`
+}
+
+// machineSeen is what KubeVirt saw of a machine.
+type machineSeen struct {
+	Printable  string      `json:"printableStatus"`
+	Conditions []condition `json:"conditions"`
+
+	// Generation of the machine at that look. KubeVirt notes it only while there is an
+	// instance; 0: it never did.
+	Generation int64 `json:"desiredGeneration"`
+}
+
+// stale reports whether the status is of a specification before this one: a machine
+// that was started since may be well by now.
+func (vm *virtualMachine) stale() bool {
+	return vm.Seen.Generation > 0 && vm.Seen.Generation < vm.Meta.Generation
 }
 
 // instance is what is read of a VirtualMachineInstance: a machine while it runs.
