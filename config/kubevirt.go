@@ -28,7 +28,7 @@ type KubeVirtCluster struct {
 	Segments       map[string]string          // segment -> NetworkAttachmentDefinition, "name" or "namespace/name"
 	Bridge         string                     // of the nodes, with the VLANs of tenants
 	DNS            []netip.Addr               // servers told to guests
-	SecurityGroups string                     // NetworkPolicies or MultiNetworkPolicies
+	SecurityGroups string                     // NetworkPolicies, by which machines with security groups are refused, or MultiNetworkPolicies
 	Dial           bool                       // this process has a way to the guests' networks
 }
 

@@ -44,8 +44,8 @@
 // it did nothing), "deleting" (the name is not free yet), and none when a change was sent
 // and its answer was lost or the server was in trouble. Conflict with "spec-differs" and
 // "foreign". NotFound with "no-volume", "no-network", "no-image", "no-security-group",
-// "no-namespace", "no-api" (KubeVirt, CDI or Multus is missing). Invalid,
-// "invalid-spec". Exhausted, "cluster-quota". Forbidden with "denied" and
+// "no-namespace", "no-api" (KubeVirt, CDI or Multus is missing). Invalid with
+// "invalid-spec" and "no-security-groups" (nothing would filter). Exhausted, "cluster-quota". Forbidden with "denied" and
 // "unauthenticated". A look that cannot find the namespace's API is Unavailable: nothing
 // is known of the thing.
 //

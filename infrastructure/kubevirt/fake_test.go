@@ -52,7 +52,7 @@ func kinds() map[string]served {
 		"/api/v1/persistentvolumeclaims":                          {kind: "PersistentVolumeClaim", schema: claimSchema(), status: true, protected: "kubernetes.io/pvc-protection"},
 		"/apis/storage.k8s.io/v1/storageclasses":                  {group: "storage.k8s.io", kind: "StorageClass", schema: open()},
 		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions": {group: "apiextensions.k8s.io", kind: "CustomResourceDefinition", schema: open()},
-		"/apis/networking.k8s.io/v1/networkpolicies":              {group: "networking.k8s.io", kind: "NetworkPolicy", schema: open()},
+		"/apis/k8s.cni.cncf.io/v1beta1/multi-networkpolicies":     {group: "k8s.cni.cncf.io", kind: "MultiNetworkPolicy", schema: open(), custom: true},
 		"/apis/kubevirt.io/v1/virtualmachines":                    {group: "kubevirt.io", kind: "VirtualMachine", schema: vmSchema(), custom: true, status: true},
 		"/apis/kubevirt.io/v1/virtualmachineinstances":            {group: "kubevirt.io", kind: "VirtualMachineInstance", schema: open(), custom: true, status: true},
 		"/apis/cdi.kubevirt.io/v1beta1/datavolumes":               {group: "cdi.kubevirt.io", kind: "DataVolume", schema: dataVolumeSchema(), custom: true, status: true},

@@ -2,6 +2,7 @@ package kubevirt_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -140,23 +141,62 @@ func TestNotHealthy(t *testing.T) {
 	}
 }
 
+// TestSecurityGroupsThatFilterNothing holds that a machine is never made without the
+// protection that was asked for: no NetworkPolicy reaches its one card, a bridge's.
+func TestSecurityGroupsThatFilterNothing(t *testing.T) {
+	t.Parallel()
+	for _, groups := range []kubevirt.Groups{"", kubevirt.NetworkPolicies} {
+		w, s := bare(t, func(o *kubevirt.Options) { o.Groups = groups })
+		w.ready(t, w.volume("a"))
+		machine := w.machine("a", func(m *domain.MachineSpec) { m.SecurityGroups = []string{"web"} })
+		_, err := w.Ensure(t.Context(), machine)
+		if e, ok := errors.AsType[*domain.Error](err); verdict(err) != "invalid/no-security-groups" || !ok || !strings.Contains(e.Detail, "MultiNetworkPolicies") {
+			t.Errorf("groups %q: got %v, want invalid/no-security-groups with the remedy MultiNetworkPolicies", groups, err)
+		}
+		if vm := s.objects[w.controllers.in(vmsPath)+"/"+machine.Key.Name()]; vm != nil {
+			t.Errorf("groups %q: got %v, want no machine", groups, vm)
+		}
+	}
+}
+
+// TestMachineOfUnfilteredGroups holds that a machine which was made with security groups
+// can still be switched off when the cluster has none any more.
+func TestMachineOfUnfilteredGroups(t *testing.T) {
+	t.Parallel()
+	w, _ := bare(t, multi)
+	w.ready(t, w.volume("a"))
+	policy(t, w, "web", "web")
+	machine := w.machine("a", func(m *domain.MachineSpec) { m.SecurityGroups = []string{"web"} })
+	w.ready(t, machine)
+	w.options.Groups = kubevirt.NetworkPolicies
+	machine.On = false
+	if o, err := w.client(t, w.controllers.transport).Ensure(t.Context(), machine); err != nil || o.Phase != domain.ThingPending {
+		t.Errorf("off: got %s, %v, want Pending while it stops", o.Phase, err)
+	}
+}
+
+func multi(o *kubevirt.Options) { o.Groups = kubevirt.MultiNetworkPolicies }
+
+// policy is what an operator makes for a security group.
+func policy(t *testing.T, w *world, name, group string) {
+	t.Helper()
+	w.controllers.create(t, w.controllers.in("/apis/k8s.cni.cncf.io/v1beta1/namespaces/{ns}/multi-networkpolicies"), fields{"apiVersion": "k8s.cni.cncf.io/v1beta1", "kind": "MultiNetworkPolicy",
+		"metadata": fields{"name": name, "labels": fields{"kbnt.dev/security-group": group}}, "spec": fields{"podSelector": fields{}}})
+}
+
 func TestSecurityGroups(t *testing.T) {
 	t.Parallel()
-	w, s := bare(t)
+	w, s := bare(t, multi)
 	w.ready(t, w.volume("a"))
 	machine := w.machine("a", func(m *domain.MachineSpec) { m.SecurityGroups = []string{"web", "Db_1"} })
-	policy := func(name, group string) {
-		w.controllers.create(t, w.controllers.in("/apis/networking.k8s.io/v1/namespaces/{ns}/networkpolicies"), fields{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-			"metadata": fields{"name": name, "labels": fields{"kbnt.dev/security-group": group}}, "spec": fields{"podSelector": fields{}}})
-	}
-	policy("web", "web")
+	policy(t, w, "web", "web")
 	if _, err := w.Ensure(t.Context(), machine); verdict(err) != "not-found/no-security-group" {
 		t.Errorf("with a group that nobody defined: got %v, want not-found/no-security-group", err)
 	}
 	if o, _ := w.Observe(t.Context(), machine.Key); o.Phase != domain.ThingAbsent {
 		t.Errorf("with a group that nobody defined: got %s, want nothing made", o.Phase)
 	}
-	policy("db", "Db_1")
+	policy(t, w, "db", "Db_1")
 	w.ready(t, machine)
 	labels, _ := below(s.objects[w.controllers.in(vmsPath)+"/"+machine.Key.Name()], "spec", "template", "metadata", "labels")
 	for _, group := range []string{"web", "Db_1"} {

@@ -103,11 +103,9 @@ func TestPermissions(t *testing.T) {
 	})
 	w.Hypervisor = h
 
-	k.create(t, w.controllers.in("/apis/networking.k8s.io/v1/namespaces/{ns}/networkpolicies"), fields{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-		"metadata": fields{"name": "web", "labels": fields{"kbnt.dev/security-group": "web"}}, "spec": fields{"podSelector": fields{}}})
 	blank := w.volume("b")
 	blank.Image, blank.Spec.Volume.Type = "", domain.HDD
-	machine := w.machine("a", func(m *domain.MachineSpec) { m.SecurityGroups = []string{"web"} })
+	machine := w.machine("a")
 	off := machine
 	off.On = false
 	things := []domain.Desired{w.network("a"), blank, w.volume("a"), machine}
@@ -116,6 +114,10 @@ func TestPermissions(t *testing.T) {
 	}
 	if _, err := h.Ensure(t.Context(), off); err != nil {
 		t.Errorf("switch off: %v", err)
+	}
+	grouped := w.machine("b", func(m *domain.MachineSpec) { m.SecurityGroups = []string{"web"} })
+	if _, err := h.Ensure(t.Context(), grouped); verdict(err) != "invalid/no-security-groups" {
+		t.Errorf("with security groups: got %v, want invalid/no-security-groups", err)
 	}
 	n := 0
 	for _, err := range h.List(t.Context()) {

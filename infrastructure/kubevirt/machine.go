@@ -50,6 +50,9 @@ func (h *Hypervisor) ensureMachine(ctx context.Context, want domain.Desired) (do
 	if _, err := h.cloudInit(want); err != nil { // before anything is made
 		return domain.Observation{}, err
 	}
+	if err := h.filters(want.Spec.Machine.SecurityGroups); err != nil {
+		return domain.Observation{}, err
+	}
 	root, err := h.needs(ctx, want)
 	if err != nil {
 		return domain.Observation{}, err
@@ -74,6 +77,17 @@ func (h *Hypervisor) needs(ctx context.Context, want domain.Desired) (root map[s
 				func() error { return h.needsGroups(ctx, want.Spec.Machine.SecurityGroups) })
 		})
 	return root, err
+}
+
+// filters returns nil when something filters for the security groups. A machine has one
+// card, on a bridge, and none on the pod network, which is all that NetworkPolicies
+// reach. It is asked of a new machine only: one that is there can be switched.
+func (h *Hypervisor) filters(groups []string) error {
+	if len(groups) == 0 || h.groups == MultiNetworkPolicies {
+		return nil
+	}
+	return &domain.Error{Kind: domain.Invalid, Code: "no-security-groups",
+		Detail: "the cluster filters nothing for security groups: NetworkPolicies do not reach a machine's bridge; the operator can set securityGroups to MultiNetworkPolicies, where their controller is installed"}
 }
 
 // needsGroups returns nil when each security group is an object of the operator. Without

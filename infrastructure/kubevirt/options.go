@@ -35,7 +35,7 @@ type Options struct {
 	Segments  map[string]string           // segment -> NetworkAttachmentDefinition, "name" or "namespace/name"; default: named like the segment
 	Bridge    string                      // Linux bridge of the nodes that carries tenants' VLANs; default "br-kbnt"
 	DNS       []netip.Addr                // servers for guests; none: as the image has it
-	Groups    Groups                      // what security groups are; default NetworkPolicies
+	Groups    Groups                      // what security groups are; default NetworkPolicies, which has none
 
 	// Dial connects to a guest, to see whether it answers. nil: this process has no
 	// way to the guests' networks, and the checks that need one say so.
@@ -71,11 +71,13 @@ type Storage struct {
 }
 
 // Groups says what a security group of a request is: an object with the label
-// "kbnt.dev/security-group" that the operator made.
+// "kbnt.dev/security-group" that the operator made. A name that nobody defined is refused.
 type Groups string
 
 const (
-	// NetworkPolicies apply to the pod's own network only, never to a bridge.
+	// NetworkPolicies apply to the pod's own network only, never to a bridge, on which
+	// all machines are. So they filter nothing, and a new machine that names a security
+	// group is refused.
 	NetworkPolicies Groups = "networking.k8s.io/v1/networkpolicies"
 
 	// MultiNetworkPolicies apply to the networks of NetworkAttachmentDefinitions, where
