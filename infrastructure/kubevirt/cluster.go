@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 
 // Cluster says where an API server is and who we are to it.
 type Cluster struct {
-	Server     string // https://10.96.0.1:443; http only for tests
+	Server     string // https://10.96.0.1:443; http without credentials, or to this machine only
 	CA         []byte // PEM; empty: the system's authorities
 	ServerName string // to verify the certificate by; empty: the server's
 	Token      string // bearer token; or
@@ -67,6 +68,9 @@ func (c Cluster) transport() (http.RoundTripper, error) {
 	if c.Transport != nil {
 		return c.Transport, nil
 	}
+	if secret := c.Token != "" || c.TokenFile != "" || len(c.Cert) > 0; secret && u.Scheme == "http" && !loopback(u.Hostname()) {
+		return nil, fmt.Errorf("server %q: a token would go out in clear, and a certificate would not be shown: want https", u.Redacted())
+	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
 	if len(c.CA) > 0 {
 		t.RootCAs = x509.NewCertPool()
@@ -87,6 +91,12 @@ func (c Cluster) transport() (http.RoundTripper, error) {
 		MaxIdleConns: 64, MaxIdleConnsPerHost: 64, IdleConnTimeout: 90 * time.Second,
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 	}, nil
+}
+
+// loopback reports whether a host is this machine, by its address or its one name.
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && a.Unmap().IsLoopback()
 }
 
 // tokens hands out a bearer token, from a file that is rotated under it.

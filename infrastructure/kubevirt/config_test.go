@@ -134,6 +134,40 @@ func TestInCluster(t *testing.T) {
 	}
 }
 
+// TestSecretsInClear holds that no token goes over a network unencrypted, and that no
+// certificate is silently left unused.
+func TestSecretsInClear(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		reason  string
+		cluster kubevirt.Cluster
+		want    bool // an error
+	}{
+		"a token":           {"everybody on the way reads it", kubevirt.Cluster{Server: "http://10.0.0.1:8080", Token: "secret-token"}, true},
+		"a token file":      {"what it has is read, too", kubevirt.Cluster{Server: "http://api.example.com", TokenFile: "/run/token"}, true},
+		"a certificate":     {"it is shown to nobody", kubevirt.Cluster{Server: "http://10.0.0.1", Cert: []byte("c"), Key: []byte("k")}, true},
+		"a name like one":   {"it is somebody's domain", kubevirt.Cluster{Server: "http://localhost.example.com", Token: "secret-token"}, true},
+		"capitals":          {"schemes have no case", kubevirt.Cluster{Server: "HTTP://10.0.0.1", Token: "secret-token"}, true},
+		"over TLS":          {"it is encrypted", kubevirt.Cluster{Server: "https://10.0.0.1", Token: "secret-token"}, false},
+		"nothing secret":    {"nothing can leak", kubevirt.Cluster{Server: "http://10.0.0.1"}, false},
+		"this machine":      {"kubectl proxy", kubevirt.Cluster{Server: "http://127.0.0.1:8001", Token: "secret-token"}, false},
+		"this machine, v6":  {"as above", kubevirt.Cluster{Server: "http://[::1]:8001", Token: "secret-token"}, false},
+		"this machine, say": {"as above", kubevirt.Cluster{Server: "http://localhost:8001", TokenFile: "/run/token"}, false},
+		"its own transport": {"whoever gives one answers for it", kubevirt.Cluster{Server: "http://10.0.0.1", Token: "secret-token", Transport: http.DefaultTransport}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, _ := bare(t)
+			o := w.options
+			o.Cluster = c.cluster
+			_, err := kubevirt.New(o)
+			if (err != nil) != c.want || err != nil && (!strings.Contains(err.Error(), "https") || strings.Contains(err.Error(), "secret-token")) {
+				t.Errorf("%s: got %v, want an error that says https %v: %s", c.cluster.Server, err, c.want, c.reason)
+			}
+		})
+	}
+}
+
 // TestTLS speaks HTTP/2 with a server whose authority is given, and no other.
 func TestTLS(t *testing.T) {
 	t.Parallel()

@@ -184,7 +184,7 @@ func TestLines(t *testing.T) {
 			t.Parallel()
 			w, _ := bare(t)
 			o := w.options
-			o.Cluster = kubevirt.Cluster{Server: c.server, Token: "t"}
+			o.Cluster = kubevirt.Cluster{Server: c.server}
 			h, err := kubevirt.New(o)
 			if err != nil {
 				t.Fatal(err)
