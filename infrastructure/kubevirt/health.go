@@ -1,6 +1,8 @@
 package kubevirt
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"net"
 	"net/netip"
@@ -12,8 +14,8 @@ import (
 	"kbnt.dev/virtualization/domain"
 )
 
-// dialTimeout is how long a guest may take to accept a connection: one that is up does
-// within a round trip of its network.
+// dialTimeout is how long a guest may take to accept a connection, and to greet: one that
+// is up does within a round trip or two of its network.
 const dialTimeout = 1 * time.Second
 
 // health makes the five checks of a machine that runs, and calls it Ready when all pass
@@ -108,29 +110,37 @@ func (i Image) service() (name string, port int) {
 type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // reach connects to a guest's two ports at a time; the second only when nothing else
-// tells of its service.
+// tells of its service. ssh says that its port accepts. So does service, but where SSH is
+// the service, the guest has to greet as SSH does.
 func reach(ctx context.Context, dial dialer, address netip.Addr, sshPort, servicePort int, agent bool) (ssh, service bool) {
 	if dial == nil || !address.IsValid() {
 		return false, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	try := func(port int) bool {
+	try := func(port int) (accepts, greets bool) {
 		c, err := dial(ctx, "tcp", net.JoinHostPort(address.String(), strconv.Itoa(port)))
 		if err != nil {
-			return false
+			return false, false
 		}
-		_ = c.Close()
-		return true
+		defer c.Close()
+		return true, !agent && servicePort == sshPort && greeting(ctx, c)
 	}
 	if agent || servicePort == sshPort {
-		ssh = try(sshPort)
-		return ssh, ssh && !agent
+		return try(sshPort)
 	}
 	_ = both(
-		func() error { ssh = try(sshPort); return nil },
-		func() error { service = try(servicePort); return nil })
+		func() error { ssh, _ = try(sshPort); return nil },
+		func() error { service, _ = try(servicePort); return nil })
 	return ssh, service
+}
+
+// greeting reads the line by which an SSH server begins (RFC 4253, 4.2). It closes the
+// connection when ctx ends.
+func greeting(ctx context.Context, c net.Conn) bool {
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	line, err := bufio.NewReaderSize(c, 256).ReadSlice('\n')
+	return err == nil && bytes.HasPrefix(line, []byte("SSH-"))
 }
 
 // target is the device by which a guest sees a volume, empty while it is not attached.

@@ -63,6 +63,64 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// TestGreetingOfSSH holds that a port 22 which is open is no guest that serves: where SSH
+// is all that an image offers, and it has no agent, SSH has to say something.
+func TestGreetingOfSSH(t *testing.T) {
+	t.Parallel()
+	onlySSH := image(func(i *kubevirt.Image) { i.Agent, i.Install, i.Ports = false, nil, nil })
+	for name, c := range map[string]struct {
+		reason, greeting, want string
+	}{
+		"speaks SSH":        {"RFC 4253, 4.2", "SSH-2.0-OpenSSH_9.6\r\n", "+++++"},
+		"no line end":       {"it hung up in the middle", "SSH-2.0-Open", "++++-"},
+		"says nothing":      {"it hung up", "", "++++-"},
+		"another protocol":  {"the guest has something else there", "220 mail ESMTP\r\n", "++++-"},
+		"a line of no end":  {"it is not read for ever", "SSH-" + strings.Repeat("a", 1<<12), "++++-"},
+		"a word before SSH": {"this is not sshd's way", "not SSH-2.0\n", "++++-"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, _ := bare(t, onlySSH)
+			w.ready(t, w.volume("a"))
+			machine := w.machine("a")
+			w.ready(t, machine)
+			w.greeting = c.greeting
+			o, err := w.Observe(t.Context(), machine.Key)
+			if want := map[bool]domain.ThingPhase{true: domain.ThingReady, false: domain.ThingStarting}[c.want == "+++++"]; err != nil || o.Phase != want || checks(o) != c.want {
+				t.Errorf("greeting %.20q: got %s with %s, %v, want %s with %s: %s", c.greeting, o.Phase, checks(o), err, want, c.want, c.reason)
+			}
+		})
+	}
+}
+
+// TestSilentSSH holds that a port which accepts and says nothing keeps no look waiting: it
+// ends with the context.
+func TestSilentSSH(t *testing.T) {
+	t.Parallel()
+	var silent atomic.Bool
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w, _ := bare(t, image(func(i *kubevirt.Image) { i.Agent, i.Install, i.Ports = false, nil, nil }), func(o *kubevirt.Options) {
+		dial := o.Dial
+		o.Dial = func(dialCtx context.Context, network, address string) (net.Conn, error) {
+			if !silent.Load() {
+				return dial(dialCtx, network, address)
+			}
+			here, there := net.Pipe()
+			t.Cleanup(func() { _ = there.Close() })
+			cancel() // when it is connected
+			return here, nil
+		}
+	})
+	w.ready(t, w.volume("a"))
+	machine := w.machine("a")
+	w.ready(t, machine)
+	silent.Store(true)
+	if o, err := w.Observe(ctx, machine.Key); err != nil || o.Phase != domain.ThingStarting || checks(o) != "++++-" {
+		t.Errorf("got %s with %s, %v, want Starting with ++++-", o.Phase, checks(o), err)
+	}
+}
+
 func checks(o domain.Observation) (s string) {
 	for i, name := range []string{domain.CheckHypervisor, domain.CheckDisk, domain.CheckAddress, domain.CheckSSH, domain.CheckGuest} {
 		switch {

@@ -58,6 +58,7 @@ type world struct {
 	*kubevirt.Hypervisor
 	controllers *controllers
 	options     kubevirt.Options
+	greeting    string       // of the guests' port 22
 	began       time.Time    // on the clock of the world; zero: it is the real one
 	passed      atomic.Int64 // since then
 }
@@ -92,6 +93,7 @@ func (w *world) open(t testing.TB, k kube, change func(*kubevirt.Options)) {
 		Segments: map[string]string{"vlan-100": "operators-100"},
 		Dial:     w.dial, Page: 10,
 	}
+	w.greeting = "SSH-2.0-guest\r\n"
 	change(&w.options)
 	w.Hypervisor = w.client(t, k.transport)
 }
@@ -114,9 +116,20 @@ func (w *world) dial(_ context.Context, network, address string) (net.Conn, erro
 	if err != nil || network != "tcp" || a.Port() != 22 && a.Port() != 80 || !w.controllers.up(a.Addr()) {
 		return nil, errors.New("connection refused")
 	}
+	if a.Port() == 22 {
+		return says(w.greeting), nil
+	}
+	return says(""), nil
+}
+
+// says is a connection to somebody who says that much and hangs up.
+func says(what string) net.Conn {
 	here, there := net.Pipe()
-	_ = there.Close()
-	return here, nil
+	go func() { // until it is read, or the other end is closed
+		_, _ = io.WriteString(there, what)
+		_ = there.Close()
+	}()
+	return here
 }
 
 func (w *world) pass(t testing.TB, d time.Duration) {
