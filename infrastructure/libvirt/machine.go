@@ -71,6 +71,8 @@ func (h *Hypervisor) ensureMachine(ctx context.Context, s *session, want domain.
 	switch {
 	case want.On && !was.on():
 		err = h.switchOn(s, &m)
+	case want.On && m.record.Off != "":
+		err = h.takeBack(s, &m)
 	case !want.On && was.on():
 		err = h.switchOff(s, &m)
 	}
@@ -81,7 +83,7 @@ func (h *Hypervisor) ensureMachine(ctx context.Context, s *session, want domain.
 		return domain.Observation{}, err
 	}
 	o := h.seenMachine(s.host, want.Key, m, now)
-	if was.on() && o.Phase == domain.ThingStarting { // one that was switched on just now is not ready yet
+	if was.on() && examinable(o) { // one that was switched on just now is not ready yet
 		h.examine(ctx, s, &o, m, now)
 	}
 	return o, nil

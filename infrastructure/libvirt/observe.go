@@ -33,7 +33,7 @@ func (h *Hypervisor) observeMachine(ctx context.Context, s *session, key domain.
 		return gone, err
 	}
 	o := h.seenMachine(s.host, key, m, now)
-	if o.Phase == domain.ThingStarting {
+	if examinable(o) {
 		h.examine(ctx, s, &o, m, now)
 	}
 	return o, nil
@@ -51,10 +51,19 @@ func (h *Hypervisor) seenMachine(host Host, key domain.Key, m machine, now power
 		o.Phase, o.Reason, o.Message = domain.ThingFailed, "Crashed", "the guest or its emulator crashed"
 	case now.on():
 		o.Phase, o.RetryAfter = domain.ThingStarting, soon
+		if m.record.Off != "" {
+			o.Reason, o.Message = shuttingDown, "the guest was asked to shut down and may still do it"
+		}
 	default:
 		o.PoweredAt = time.Time{}
 	}
 	return o
+}
+
+// examinable reports whether looking at the guest can show that it is ready. One that was asked to
+// shut down is not, however well it answers: it may go off at any moment.
+func examinable(o domain.Observation) bool {
+	return o.Phase == domain.ThingStarting && o.Reason != shuttingDown
 }
 
 // examine makes the five health checks of a machine that is on. One that passes

@@ -29,9 +29,12 @@ func (p power) crashed() bool {
 	return p.state == rpc.DomainCrashed || p.state == rpc.DomainShutoff && p.reason == int32(rpc.DomainShutoffCrashed)
 }
 
+// shuttingDown is the reason of a machine that is on and was asked to go off.
+const shuttingDown = "ShuttingDown"
+
 var stateNames = map[rpc.DomainState]string{
 	rpc.DomainNostate: "NoState", rpc.DomainRunning: "Running", rpc.DomainBlocked: "Blocked", rpc.DomainPaused: "Paused",
-	rpc.DomainShutdown: "ShuttingDown", rpc.DomainShutoff: "ShutOff", rpc.DomainCrashed: "Crashed", rpc.DomainPmsuspended: "Suspended",
+	rpc.DomainShutdown: shuttingDown, rpc.DomainShutoff: "ShutOff", rpc.DomainCrashed: "Crashed", rpc.DomainPmsuspended: "Suspended",
 }
 
 func (s *session) power(m machine) (p power, err error) {
@@ -85,6 +88,20 @@ func (h *Hypervisor) switchOff(s *session, m *machine) error {
 		}
 	}
 	return err
+}
+
+// takeBack keeps a machine on that was asked to shut down. A guest that was asked cannot be told
+// otherwise, so until the time it was given is over nothing is done: if it goes off, a later call
+// starts it. If it is on after that, it did not obey, and the question is forgotten.
+func (h *Hypervisor) takeBack(s *session, m *machine) error {
+	if h.options.Now().Sub(moment(m.record.Off)) < h.options.PowerOff {
+		return nil
+	}
+	if err := s.withHost(m, 1); err != nil {
+		return err
+	}
+	m.record.Off = ""
+	return s.note(m)
 }
 
 // cut cuts the power. A machine that is off, or gone, is success.
