@@ -75,6 +75,8 @@ func (h *Hypervisor) ensureMachine(ctx context.Context, s *session, want domain.
 		err = h.takeBack(s, &m)
 	case !want.On && was.on():
 		err = h.switchOff(s, &m)
+	case !want.On && m.record.Powered != "" && m.record.Off == "":
+		err = h.stayOff(s, &m, was)
 	}
 	if err == nil {
 		now, err = s.power(m)

@@ -47,7 +47,7 @@ func (h *Hypervisor) seenMachine(host Host, key domain.Key, m machine, now power
 		CreatedAt: m.record.Created, PoweredAt: moment(m.record.Powered),
 	}
 	switch {
-	case now.crashed():
+	case now.crashed() && m.record.Off == "": // of one that was to go off, how does not matter
 		o.Phase, o.Reason, o.Message = domain.ThingFailed, "Crashed", "the guest or its emulator crashed"
 	case now.on():
 		o.Phase, o.RetryAfter = domain.ThingStarting, soon

@@ -90,6 +90,21 @@ func (h *Hypervisor) switchOff(s *session, m *machine) error {
 	return err
 }
 
+// stayOff notes of a machine that went off by itself that it is to be off now: it does not start
+// with its host, and that it crashed is nobody's trouble. What an emulator that crashed left behind is cut.
+func (h *Hypervisor) stayOff(s *session, m *machine, was power) error {
+	if err := s.withHost(m, 0); err != nil {
+		return err
+	}
+	if was.state == rpc.DomainCrashed {
+		if err := s.cut(*m); err != nil {
+			return err
+		}
+	}
+	m.record.Off = stamp(h.options.Now())
+	return s.note(m)
+}
+
 // takeBack keeps a machine on that was asked to shut down. A guest that was asked cannot be told
 // otherwise, so until the time it was given is over nothing is done: if it goes off, a later call
 // starts it. If it is on after that, it did not obey, and the question is forgotten.

@@ -4,6 +4,7 @@ package libvirt_test
 
 import (
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -77,4 +78,32 @@ func TestStopTakenBack(t *testing.T) {
 	// Off when the stop is taken back: it is started, and forgets the stop.
 	ensure(on, domain.ThingStarting, "")
 	ensure(on, domain.ThingReady, "")
+}
+
+// TestCrashed holds that a machine that crashed is Failed while it should be on, and Stopped when
+// it is switched off.
+func TestCrashed(t *testing.T) {
+	w := openDefault(t, unprivileged(t))
+	want, made := w.running(t, "crashed")
+	const crash = 1 // VIR_DUMP_CRASH
+	if err := w.rpc.DomainCoreDump(made, os.DevNull, crash); err != nil {
+		t.Fatal(err)
+	}
+	if seen, err := w.Hypervisor.Observe(t.Context(), want.Key); err != nil || seen.Phase != domain.ThingFailed {
+		t.Errorf("observe one that should be on: got %s %s, %v, want Failed", seen.Phase, seen.Reason, err)
+	}
+	off := want
+	off.On = false
+	if seen, err := w.Hypervisor.Ensure(t.Context(), off); err != nil || seen.Phase != domain.ThingStopped {
+		t.Errorf("ensure off: got %s %s, %v, want Stopped", seen.Phase, seen.Reason, err)
+	}
+	if seen, err := w.Hypervisor.Observe(t.Context(), want.Key); err != nil || seen.Phase != domain.ThingStopped {
+		t.Errorf("observe one that should be off: got %s %s, %v, want Stopped", seen.Phase, seen.Reason, err)
+	}
+	if starts, err := w.rpc.DomainGetAutostart(made); err != nil || starts != 0 {
+		t.Errorf("starts with its host: got %d, %v, want 0", starts, err)
+	}
+	if seen, err := w.Hypervisor.Ensure(t.Context(), want); err != nil || seen.Phase != domain.ThingStarting {
+		t.Errorf("ensure on: got %s %s, %v, want Starting", seen.Phase, seen.Reason, err)
+	}
 }
