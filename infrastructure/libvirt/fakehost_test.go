@@ -18,12 +18,13 @@ import (
 
 // Procedures of the protocol that making a volume takes.
 const (
-	procOpen       = 1
-	procClose      = 2
-	procAuthList   = 66
-	procPoolByName = 84
-	procVolCreate  = 93
-	procVolList    = 282
+	procOpen          = 1
+	procClose         = 2
+	procAuthList      = 66
+	procNetworkByName = 46
+	procPoolByName    = 84
+	procVolCreate     = 93
+	procVolList       = 282
 )
 
 // fakeHost answers the calls that making a volume takes, with nothing in its pool.
@@ -32,6 +33,7 @@ const (
 type fakeHost struct {
 	lose, withhold uint32 // procedure
 	refuse         map[uint32]uint32
+	volume         string // that the pool holds; empty: none
 
 	mu    sync.Mutex
 	calls []uint32
@@ -85,6 +87,11 @@ func (f *fakeHost) reply(procedure uint32) []byte {
 	case procPoolByName:
 		return append(name, make([]byte, 16)...) // and a UUID
 	case procVolList:
+		if f.volume != "" {
+			volume := append(words(uint32(len(f.volume))), f.volume...)
+			volume = append(volume, make([]byte, -len(f.volume)&3)...)
+			return slices.Concat(words(1), name, volume, name, words(1))
+		}
 		return words(0, 0)
 	case procVolCreate:
 		return bytes.Repeat(name, 3)

@@ -3,11 +3,15 @@
 package libvirt_test
 
 import (
+	"context"
+	"net"
 	"net/netip"
 	"slices"
 	"testing"
 
+	"kbnt.dev/virtualization/application"
 	"kbnt.dev/virtualization/domain"
+	"kbnt.dev/virtualization/infrastructure/libvirt"
 )
 
 // TestHosts has two hosts: a network is on both, a machine on one, and what a host
@@ -71,5 +75,39 @@ func TestHosts(t *testing.T) {
 	}
 	if left := slices.Concat(one.residue(t), two.residue(t)); len(left) > 0 {
 		t.Errorf("left over: %q", left)
+	}
+}
+
+// TestNetworkWithoutOneHost holds that a network is made while one of two hosts does not answer, comes
+// to that host with its first machine, and is refused while no host answers.
+func TestNetworkWithoutOneHost(t *testing.T) {
+	one, two := openDefault(t, unprivileged(t)), openDefault(t, unprivileged(t))
+	o := one.options
+	o.Hosts = append(o.Hosts, two.options.Hosts[0])
+	o.Hosts[1].Name = "kvm-2"
+	both := one.driver(t, o)
+	away := map[string]bool{"kvm-2": true}
+	o.Connect = func(ctx context.Context, host libvirt.Host) (net.Conn, error) {
+		switch {
+		case away[host.Name]:
+			return nil, errCut
+		case host.Name == "kvm-2":
+			return two.server.Connect(ctx)
+		}
+		return one.server.Connect(ctx)
+	}
+	h := one.driver(t, o)
+	network, root, machine := one.wantedOn("kvm-2", "one-away")
+	if seen, err := h.Ensure(t.Context(), network); err != nil || seen.Phase != domain.ThingReady {
+		t.Errorf("ensure while one is away: got %s, %v, want Ready", seen.Phase, err)
+	}
+	for _, want := range []domain.Desired{root, machine} {
+		if _, err := both.Ensure(t.Context(), want); err != nil {
+			t.Errorf("ensure %s when it is back: %v", want.Key.Name(), err)
+		}
+	}
+	away["kvm-1"] = true
+	if _, err := h.Ensure(t.Context(), network); domain.CodeOf(err) != application.CodeHostDown {
+		t.Errorf("ensure while all are away: got %v, want the code host-down", err)
 	}
 }

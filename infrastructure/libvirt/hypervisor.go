@@ -31,7 +31,7 @@ func New(o Options) (*Hypervisor, error) {
 	return &Hypervisor{options: o}, nil
 }
 
-// surveyed is how long one host may take to say what it has, before it counts as down.
+// surveyed is how long one host may take to say what it has, or to be looked at, before it counts as down.
 const surveyed = 5 * time.Second
 
 // Capabilities asks each host what it has, all at the same time. A host that does
@@ -112,7 +112,7 @@ type found struct {
 	err  error
 }
 
-// everywhere asks all hosts at the same time.
+// everywhere asks all hosts at the same time. It ends with the slowest.
 func (h *Hypervisor) everywhere(ctx context.Context, ask func(*session) (domain.Observation, error)) []found {
 	all := make([]found, len(h.options.Hosts))
 	var wait sync.WaitGroup
@@ -131,4 +131,18 @@ func (h *Hypervisor) everywhere(ctx context.Context, ask func(*session) (domain.
 	}
 	wait.Wait()
 	return all
+}
+
+// lookEverywhere asks all hosts at the same time, none of them longer than 5 s. Of what is on one
+// host only, it ends with the host that has it: a look changes nothing, so the others are let go.
+func (h *Hypervisor) lookEverywhere(ctx context.Context, kind domain.ThingKind, look func(*session) (domain.Observation, error)) []found {
+	ctx, cancel := context.WithTimeout(ctx, surveyed)
+	defer cancel()
+	return h.everywhere(ctx, func(s *session) (domain.Observation, error) {
+		seen, err := look(s)
+		if err == nil && seen.Phase != domain.ThingAbsent && kind != domain.ThingNetwork {
+			cancel()
+		}
+		return seen, err
+	})
 }

@@ -5,13 +5,15 @@ import (
 	"errors"
 	"iter"
 
+	"kbnt.dev/virtualization/application"
 	"kbnt.dev/virtualization/domain"
 )
 
 // Ensure makes a thing, or adopts it and gives it the power wanted. Errors are
 // those of the port, with the codes of the package comment. Called twice it finds
 // what it made. It waits for nothing but the host's answers; when ctx ends it
-// returns Unavailable at once.
+// returns Unavailable at once. A network is made on every host that is not down; a host that
+// does not answer is passed over unless none does.
 func (h *Hypervisor) Ensure(ctx context.Context, want domain.Desired) (domain.Observation, error) {
 	seen, err := h.ensure(ctx, want)
 	if err != nil {
@@ -26,6 +28,7 @@ func (h *Hypervisor) ensure(ctx context.Context, want domain.Desired) (seen doma
 	}
 	if want.Key.Kind == domain.ThingNetwork {
 		var all []found
+		down := downError(h.options.Hosts[0])
 		for _, host := range h.options.Hosts {
 			if host.State == domain.HostDown {
 				continue // it gets the network when it is up and somebody asks again
@@ -34,13 +37,17 @@ func (h *Hypervisor) ensure(ctx context.Context, want domain.Desired) (seen doma
 				seen, err = h.ensureNetwork(s, want)
 				return err
 			})
-			if err != nil {
+			switch {
+			case domain.CodeOf(err) == application.CodeHostDown:
+				down = err // nothing was done there; a machine that is placed there brings the network
+				continue
+			case err != nil:
 				return seen, err
 			}
 			all = append(all, found{host: host.Name, seen: seen})
 		}
 		if len(all) == 0 {
-			return seen, downError(h.options.Hosts[0])
+			return seen, down
 		}
 		return togetherNetwork(want.Key, all), nil
 	}
@@ -69,10 +76,10 @@ func (h *Hypervisor) ensure(ctx context.Context, want domain.Desired) (seen doma
 
 // Observe asks all hosts, at the same time, and the guest of a machine that runs. A
 // thing that no host has is Absent only if all of them answered, else Unknown. A
-// foreign one is Absent, with the reason "Foreign". Unavailable: no host
-// answered.
+// foreign one is Absent, with the reason "Foreign". A host that does not answer within 5 s is not
+// waited for. Unavailable: no host answered.
 func (h *Hypervisor) Observe(ctx context.Context, key domain.Key) (domain.Observation, error) {
-	all := h.everywhere(ctx, func(s *session) (domain.Observation, error) {
+	all := h.lookEverywhere(ctx, key.Kind, func(s *session) (domain.Observation, error) {
 		switch key.Kind {
 		case domain.ThingMachine:
 			return h.observeMachine(ctx, s, key)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"sync/atomic"
 	"time"
 
 	rpc "github.com/digitalocean/go-libvirt"
@@ -35,7 +36,8 @@ type dialed struct{ conn net.Conn }
 func (d dialed) Dial() (net.Conn, error) { return d.conn, nil }
 
 // with runs an operation on a host, and gives its error a code that says whether
-// anything of it can still land.
+// anything of it can still land. A daemon that takes the connection and does not open it
+// within 5 s counts as down.
 func (h *Hypervisor) with(ctx context.Context, host Host, operate func(*session) error) error {
 	line := func() (net.Conn, error) {
 		short, cancel := context.WithTimeout(ctx, reach)
@@ -61,7 +63,17 @@ func (h *Hypervisor) with(ctx context.Context, host Host, operate func(*session)
 		}
 		return nil, err
 	}
-	if err := s.look("open "+host.URI, func() error { return s.rpc.ConnectToURI(rpc.ConnectURI(host.URI)) }); err != nil {
+	var late atomic.Bool // a daemon that is frozen takes connections, and answers nothing
+	stop := time.AfterFunc(surveyed, func() {
+		late.Store(true)
+		conn.Close()
+	})
+	err = s.look("open "+host.URI, func() error { return s.rpc.ConnectToURI(rpc.ConnectURI(host.URI)) })
+	stop.Stop()
+	switch {
+	case err != nil && late.Load():
+		return unreached(ctx, host, err)
+	case err != nil:
 		return s.settle(err)
 	}
 	if err := operate(s); err != nil {
