@@ -111,3 +111,16 @@ func TestNetworkWithoutOneHost(t *testing.T) {
 		t.Errorf("ensure while all are away: got %v, want the code host-down", err)
 	}
 }
+
+// TestDeleteForeignHere holds that a foreign thing on one host does not hide that another was not asked.
+func TestDeleteForeignHere(t *testing.T) {
+	one := openDefault(t, unprivileged(t))
+	o := one.options
+	o.Hosts = append(o.Hosts, o.Hosts[0])
+	o.Hosts[1].Name, o.Hosts[1].State = "kvm-2", domain.HostDown
+	_, _, machine := one.wantedOn("kvm-2", "foreign-here")
+	one.foreign(t, machine.Key)
+	if _, err := one.driver(t, o).Delete(t.Context(), machine.Key); domain.CodeOf(err) != application.CodeHostDown {
+		t.Errorf("delete: got %v, want the code host-down: kvm-2 was not asked", err)
+	}
+}

@@ -131,7 +131,7 @@ func together(key domain.Key, all []found) (domain.Observation, error) {
 
 // Delete takes a thing off every host, a half-made one too, in that a machine's
 // power is cut. It works from the key alone. Called again it changes nothing.
-// Conflict ("foreign"): it is not ours. Unavailable: a host that may have it does not
+// Conflict ("foreign"): it is not ours, and no host that may have ours is left unasked. Unavailable: a host that may have it does not
 // answer, or ctx ended; call it again.
 func (h *Hypervisor) Delete(ctx context.Context, key domain.Key) (domain.Observation, error) {
 	gone := domain.Observation{Key: key, Phase: domain.ThingAbsent}
@@ -148,8 +148,7 @@ func (h *Hypervisor) Delete(ctx context.Context, key domain.Key) (domain.Observa
 		return gone, nil
 	})
 	for _, f := range all {
-		// What may still land says more than what was refused.
-		if f.err != nil && (failed == nil || domain.CodeOf(f.err) == noAnswer) {
+		if f.err != nil && (failed == nil || weight(f.err) > weight(failed)) {
 			failed = f.err
 		}
 	}
@@ -157,6 +156,21 @@ func (h *Hypervisor) Delete(ctx context.Context, key domain.Key) (domain.Observa
 		return domain.Observation{}, named("Delete", failed)
 	}
 	return gone, nil
+}
+
+// weight ranks what hosts said of one deletion: what may still land before a host that may have the
+// thing, and that before what was refused. A Conflict is told only if all others answered, since
+// it is taken to mean that nothing of ours is there.
+func weight(err error) int {
+	switch kind := domain.KindOf(err); {
+	case domain.CodeOf(err) == noAnswer:
+		return 4
+	case kind == domain.Unavailable || kind == domain.Internal:
+		return 3
+	case kind == domain.Conflict:
+		return 1
+	}
+	return 2 // refused, for what the operator can change
 }
 
 // List yields what is ours host by host, networks once. Machines are seen without their

@@ -2,10 +2,35 @@ package libvirt
 
 import (
 	"errors"
+	"io"
 	"testing"
 
 	"kbnt.dev/virtualization/domain"
 )
+
+// TestWeight holds which of two hosts' errors a deletion ends with.
+func TestWeight(t *testing.T) {
+	t.Parallel()
+	foreign := taken("foreign", "x")
+	down := downError(Host{Name: "b"})
+	denied := &domain.Error{Kind: domain.Forbidden, Code: "host-denies"}
+	lost := answer("cut power", io.EOF)
+	for name, c := range map[string]struct {
+		reason       string
+		less, counts error
+	}{
+		"foreign and down":      {"the host that is down may have ours", foreign, down},
+		"foreign and denied":    {"the host that denies may have ours", foreign, denied},
+		"denied and down":       {"waiting may help", denied, down},
+		"down and lost":         {"something may still land", down, lost},
+		"denied and unclassed":  {"something is wrong with us", denied, errors.New("x")},
+		"foreign and unclassed": {"the same", foreign, errors.New("x")},
+	} {
+		if weight(c.less) >= weight(c.counts) {
+			t.Errorf("%s: got %v told, want %v: %s", name, c.less, c.counts, c.reason)
+		}
+	}
+}
 
 // TestTogether is the table of what several hosts make of one key.
 func TestTogether(t *testing.T) {
