@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"sync/atomic"
@@ -134,14 +135,17 @@ func connect(ctx context.Context, host Host) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	var verdict [1]byte
-	if _, err := conn.Read(verdict[:]); err != nil || verdict[0] != 1 {
-		conn.Close()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, fmt.Errorf("%w: %v", errRefused, err)
+	_, err = conn.Read(verdict[:])
+	switch {
+	case err == nil && verdict[0] == 1:
+		return conn, nil
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case err == nil || errors.Is(err, io.EOF): // it said no, or hung up as it does then
+		err = errRefused
 	}
-	return conn, nil
+	conn.Close()
+	return nil, err
 }
 
 // errRefused: the daemon does not accept our certificate.
@@ -150,7 +154,8 @@ var errRefused = errors.New("the host does not accept our certificate")
 // unreached says why there is no connection. Nothing was done.
 func unreached(ctx context.Context, host Host, err error) error {
 	e := &domain.Error{Kind: domain.Unavailable, Code: application.CodeHostDown, Detail: "the host does not answer", Err: fmt.Errorf("connect to host %q: %w", host.Name, err)}
-	_, alert := errors.AsType[tls.AlertError](err)
+	remote, ok := errors.AsType[*net.OpError](err)
+	alert := ok && remote.Op == "remote error" // crypto/tls: the host says in an alert what it does not like of us
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
 	switch {

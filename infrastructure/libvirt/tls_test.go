@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"kbnt.dev/virtualization/application"
 	"kbnt.dev/virtualization/domain"
 	"kbnt.dev/virtualization/infrastructure/libvirt"
 )
@@ -144,5 +145,48 @@ func TestCertificatesMissing(t *testing.T) {
 		if _, err := libvirt.Certificates(dir); err == nil {
 			t.Errorf("%s is none: got no error", name)
 		}
+	}
+}
+
+// TestTLSBroken holds that a line that breaks after the handshake, as when the daemon ends, is a host
+// that is down: only an answer is a refusal.
+func TestTLSBroken(t *testing.T) {
+	t.Parallel()
+	ours := newAuthority(t)
+	cert, key := sign(t, ours, &x509.Certificate{Subject: pkix.Name{CommonName: "kvm-1"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}})
+	pool := x509.NewCertPool()
+	pool.AddCert(ours.cert)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
+		if err := tls.Server(conn, config).Handshake(); err != nil {
+			t.Errorf("handshake: %v", err)
+		}
+		if err := conn.(*net.TCPConn).SetLinger(0); err != nil { // closing resets the connection
+			t.Error(err)
+		}
+	}()
+	trust, err := libvirt.Certificates(directory(t, ours, ours))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := libvirt.New(libvirt.Options{
+		Hosts:  []libvirt.Host{{Name: "kvm-1", Address: "tls://" + listener.Addr().String(), TLS: trust, Pools: map[domain.DiskType]libvirt.Pool{domain.SSD: {Name: "pool"}}}},
+		Images: map[string]libvirt.Image{"x": {Kernel: "/vmlinuz"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = h.Ensure(t.Context(), wantedVolume()); err == nil || domain.CodeOf(err) != application.CodeHostDown {
+		t.Errorf("ensure: got %v, want the code host-down", err)
 	}
 }
