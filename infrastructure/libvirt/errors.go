@@ -15,7 +15,8 @@ import (
 const noAnswer = "no-answer"
 
 // answer translates what a call returned. An error of libvirt is an answer, and
-// then nothing more comes of the call; any other means that the line broke.
+// then nothing more comes of the call, unless it tells of an answer that was lost behind
+// it; any other means that the line broke.
 func answer(what string, err error) error {
 	if _, classed := errors.AsType[*domain.Error](err); err == nil || classed {
 		return err
@@ -27,8 +28,31 @@ func answer(what string, err error) error {
 	if !answered {
 		return &domain.Error{Kind: domain.Unavailable, Code: noAnswer, Detail: "the host did not answer", Err: fmt.Errorf("%s: %w", what, err)}
 	}
+	if relayed(e) {
+		return &domain.Error{Kind: domain.Unavailable, Code: noAnswer, Detail: "the host did not answer", Err: fmt.Errorf("%s: %w (libvirt error %d)", what, e, e.Code)}
+	}
 	kind, code, detail := class(rpc.ErrorNumber(e.Code), e.Message)
 	return &domain.Error{Kind: kind, Code: code, Detail: detail, Err: fmt.Errorf("%s: %w (libvirt error %d)", what, e, e.Code)}
+}
+
+// relayed reports whether an answer only says that another was lost. virtproxyd hands calls on to the
+// daemons that do the work, and so does a libvirtd whose URI names another; when their line
+// breaks, what was asked may still land.
+func relayed(e rpc.Error) bool {
+	switch rpc.ErrorNumber(e.Code) {
+	case rpc.ErrInternalError, rpc.ErrSystemError, rpc.ErrRPC:
+	default:
+		return false
+	}
+	if strings.Contains(e.Message, "monitor") { // it was QEMU's line, and libvirt has seen to what is left of it
+		return false
+	}
+	for _, sign := range []string{"Cannot recv data", "Cannot write data", "End of file while reading data", "client socket is closed", "keepalive", "Connection reset", "Broken pipe"} {
+		if strings.Contains(e.Message, sign) {
+			return true
+		}
+	}
+	return false
 }
 
 // class is the meaning of an error of libvirt. What it says of the same thing
@@ -69,11 +93,11 @@ func is(err error, codes ...rpc.ErrorNumber) bool {
 	return false
 }
 
-// refusedByHost reports whether err is an answer of libvirt at all: the call had
+// refusedByHost reports whether err is an answer of libvirt itself: the call had
 // no effect, and looking again may explain why.
 func refusedByHost(err error) bool {
 	_, ok := errors.AsType[rpc.Error](err)
-	return ok
+	return ok && domain.CodeOf(err) != noAnswer
 }
 
 // named says which operation failed. An error without a Kind stays Internal.

@@ -44,6 +44,12 @@ func TestAnswer(t *testing.T) {
 		"system":          {"may pass", said(rpc.ErrSystemError, "Device or resource busy"), domain.Unavailable, application.CodeTryAgain},
 		"timeout":         {"libvirt gave up, and says so", said(rpc.ErrOperationTimeout, "cannot acquire state change lock"), domain.Unavailable, application.CodeTryAgain},
 		"unknown":         {"what is not known is tried again", said(9999, "x"), domain.Unavailable, application.CodeTryAgain},
+		"relayed, reset":  {"a proxy lost the answer: the call may land yet", said(rpc.ErrSystemError, "Cannot recv data: Connection reset by peer"), domain.Unavailable, noAnswer},
+		"relayed, ended":  {"the same", said(rpc.ErrInternalError, "client socket is closed"), domain.Unavailable, noAnswer},
+		"relayed, end":    {"the same", said(rpc.ErrSystemError, "End of file while reading data: Input/output error"), domain.Unavailable, noAnswer},
+		"relayed, silent": {"the same", said(rpc.ErrRPC, "connection closed due to keepalive timeout"), domain.Unavailable, noAnswer},
+		"monitor":         {"QEMU ended while it was started, and libvirt says so", said(rpc.ErrInternalError, "Unable to read from monitor: Connection reset by peer"), domain.Unavailable, application.CodeTryAgain},
+		"in other words":  {"an error of another kind is an answer", said(rpc.ErrXMLError, "Connection reset"), domain.Invalid, "unsupported"},
 		"line broke":      {"the call may land yet", rpc.ErrInterrupted, domain.Unavailable, noAnswer},
 		"end of file":     {"the same", io.EOF, domain.Unavailable, noAnswer},
 		"classed already": {"is kept", taken("foreign", "x"), domain.Conflict, "foreign"},
@@ -53,6 +59,9 @@ func TestAnswer(t *testing.T) {
 			err := answer("try", c.err)
 			if domain.KindOf(err) != c.kind || domain.CodeOf(err) != c.code {
 				t.Errorf("%v: got %v %q, want %v %q: %s", c.err, domain.KindOf(err), domain.CodeOf(err), c.kind, c.code, c.reason)
+			}
+			if refusedByHost(err) && c.code == noAnswer {
+				t.Errorf("%v: got taken for a refusal: %s", c.err, c.reason)
 			}
 			told := named("Ensure", at(Host{Name: "kvm-1"}, err))
 			if domain.KindOf(told) != c.kind || domain.CodeOf(told) != c.code {
