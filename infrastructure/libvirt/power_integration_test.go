@@ -18,7 +18,7 @@ func (w opened) wantedOn(host, resource string) (network, root, machine domain.D
 	spec := w.Networks[0]
 	network = domain.Desired{Key: domain.Key{Resource: resource, Kind: domain.ThingNetwork}, VLAN: spec.VLAN, Gateway: spec.Gateway, Spec: domain.Specification{Network: &spec}}
 	root = domain.Desired{Key: domain.Key{Resource: resource, Kind: domain.ThingVolume}, Host: host, Image: w.Machine.Image, Spec: domain.Specification{Volume: &domain.VolumeSpec{Size: domain.GiB, Type: domain.SSD}}}
-	machine = domain.Desired{Key: domain.Key{Resource: resource, Kind: domain.ThingMachine}, Host: host, On: true, Root: root.Key, Network: network.Key.Name(), VLAN: spec.VLAN, Gateway: spec.Gateway,
+	machine = domain.Desired{Key: domain.Key{Resource: resource, Kind: domain.ThingMachine}, VirtualID: "VM-0909A693", Host: host, On: true, Root: root.Key, Network: network.Key.Name(), VLAN: spec.VLAN, Gateway: spec.Gateway,
 		Address: netip.PrefixFrom(spec.Gateway.Next(), spec.Subnet.Bits()), Spec: domain.Specification{Machine: &w.Machine}}
 	return network, root, machine
 }

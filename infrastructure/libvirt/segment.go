@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	rpc "github.com/digitalocean/go-libvirt"
 	"libvirt.org/go/libvirtxml"
 
 	"kbnt.dev/virtualization/domain"
@@ -77,82 +76,4 @@ func prefixOf(ip libvirtxml.NetworkIP) (netip.Prefix, bool) {
 	}
 	prefix, err := address.Prefix(bits)
 	return prefix, err == nil
-}
-
-// sections and commands of virNetworkUpdate, in the order that libvirt 7.2 and
-// later read them in.
-const sectionDHCPHost = 4
-
-// reserve sees to it that the network gives the machine its address, and nobody
-// else. Conflict: another has it.
-func (s *session) reserve(n network, key domain.Key, address netip.Addr) error {
-	switch holder := holderOf(n.xml, address); {
-	case holder == key.MAC():
-		return nil
-	case holder != "":
-		return taken("address-taken", "the address is taken by another machine")
-	}
-	err := s.updateHost(n, rpc.NetworkUpdateCommandAddLast, key, address)
-	if !refusedByHost(err) {
-		return err
-	}
-	again, found, lookErr := s.network(n.Name) // who was faster?
-	if lookErr == nil && found {
-		switch holder := holderOf(again.xml, address); {
-		case holder == key.MAC():
-			return nil
-		case holder != "":
-			return taken("address-taken", "the address is taken by another machine")
-		}
-	}
-	return err
-}
-
-// holderOf is the hardware address that an address is reserved for, "" if none.
-func holderOf(n libvirtxml.Network, address netip.Addr) string {
-	for _, ip := range n.IPs {
-		if ip.DHCP == nil {
-			continue
-		}
-		for _, host := range ip.DHCP.Hosts {
-			if host.IP == address.String() {
-				return strings.ToLower(host.MAC)
-			}
-		}
-	}
-	return ""
-}
-
-// release takes a reservation back. A network that has gone has none.
-func (s *session) release(name string, key domain.Key, address netip.Addr) error {
-	n, found, err := s.network(name)
-	if err != nil || !found || holderOf(n.xml, address) != key.MAC() {
-		return err
-	}
-	err = s.updateHost(n, rpc.NetworkUpdateCommandDelete, key, address)
-	if refusedByHost(err) {
-		again, found, lookErr := s.network(name)
-		if lookErr == nil && (!found || holderOf(again.xml, address) != key.MAC()) {
-			return nil
-		}
-	}
-	return err
-}
-
-func (s *session) updateHost(n network, command rpc.NetworkUpdateCommand, key domain.Key, address netip.Addr) error {
-	document, err := (&libvirtxml.NetworkDHCPHost{MAC: key.MAC(), IP: address.String()}).Marshal()
-	if err != nil {
-		return err
-	}
-	active, err := s.active(n)
-	if err != nil {
-		return err
-	}
-	flags := rpc.NetworkUpdateAffectConfig
-	if active {
-		flags |= rpc.NetworkUpdateAffectLive
-	}
-	return s.change("reserve address", func() error {
-		return s.rpc.NetworkUpdate(n.Network, uint32(command), sectionDHCPHost, -1, document, flags)
-	})
 }

@@ -53,6 +53,9 @@ func (s *session) copyNetwork(n network) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", n.Name, err)
 	}
+	if _, have, err := s.network(n.Name); err != nil || have { // defining it again would lose the reservations in it
+		return err
+	}
 	err = s.change("define network", func() (err error) {
 		n.Network, err = s.rpc.NetworkDefineXML(document)
 		return err
