@@ -68,7 +68,7 @@ type Host struct {
 // Pool is a storage pool of files (dir, fs or netfs) on a host, for one class of disk.
 type Pool struct {
 	Name       string
-	Size       domain.MiB // that may be given to volumes; default: the capacity of the pool
+	Size       domain.MiB // that may be given to volumes; default: the capacity of the pool. Required where classes share it
 	IOPS       int        // that may be promised to volumes, all together
 	VolumeIOPS int        // most of one volume, and what a root volume is held to; 0: no limit
 }
@@ -172,7 +172,12 @@ func (o Options) check() error {
 		note(!slices.Contains([]string{domain.HostUp, domain.HostDraining, domain.HostDown}, host.State), "host %q: state %q: want up, draining or down", host.Name, host.State)
 		note(host.Cores < 0 || host.Memory < 0 || host.Overcommit < 1 || host.Overcommit > most, "host %q: cores %d, memory %d MiB, overcommit %d: want what is possible", host.Name, host.Cores, host.Memory, host.Overcommit)
 		note(len(host.Pools) == 0, "host %q: no pool for any class of disk", host.Name)
+		classes := map[string]int{} // of each pool
+		for _, pool := range host.Pools {
+			classes[pool.Name]++
+		}
 		for class, pool := range host.Pools {
+			note(classes[pool.Name] > 1 && pool.Size == 0, "host %q: pool %q is that of several classes of disk, and its room would count for each: want a size for %s", host.Name, pool.Name, class)
 			note(pool.Name == "" || pool.Size < 0 || pool.IOPS < 0 || pool.VolumeIOPS < 0, "host %q: pool of %s: want a name, and no limit below 0", host.Name, class)
 		}
 		if _, _, err := place(host.Address); err != nil {

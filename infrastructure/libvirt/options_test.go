@@ -15,12 +15,18 @@ func TestOptions(t *testing.T) {
 		change func(*libvirt.Options)
 		want   []string // parts of the error; none: there is none
 	}{
-		"good":            {"the least there can be", func(*libvirt.Options) {}, nil},
-		"nothing":         {"all mistakes are named at once", func(o *libvirt.Options) { *o = libvirt.Options{} }, []string{"hosts: none", "images: none"}},
-		"same name":       {"a name is a place", func(o *libvirt.Options) { o.Hosts = append(o.Hosts, o.Hosts[0]) }, []string{"names that differ"}},
-		"state":           {"up, draining or down", func(o *libvirt.Options) { o.Hosts[0].State = "gone" }, []string{`state "gone"`}},
-		"no pool":         {"a host without room", func(o *libvirt.Options) { o.Hosts[0].Pools = nil }, []string{"no pool"}},
-		"pool, no name":   {"it cannot be found", func(o *libvirt.Options) { o.Hosts[0].Pools = map[domain.DiskType]libvirt.Pool{domain.SSD: {}} }, []string{"pool of SSD"}},
+		"good":          {"the least there can be", func(*libvirt.Options) {}, nil},
+		"nothing":       {"all mistakes are named at once", func(o *libvirt.Options) { *o = libvirt.Options{} }, []string{"hosts: none", "images: none"}},
+		"same name":     {"a name is a place", func(o *libvirt.Options) { o.Hosts = append(o.Hosts, o.Hosts[0]) }, []string{"names that differ"}},
+		"state":         {"up, draining or down", func(o *libvirt.Options) { o.Hosts[0].State = "gone" }, []string{`state "gone"`}},
+		"no pool":       {"a host without room", func(o *libvirt.Options) { o.Hosts[0].Pools = nil }, []string{"no pool"}},
+		"pool, no name": {"it cannot be found", func(o *libvirt.Options) { o.Hosts[0].Pools = map[domain.DiskType]libvirt.Pool{domain.SSD: {}} }, []string{"pool of SSD"}},
+		"pool, twice": {"its room would count twice", func(o *libvirt.Options) {
+			o.Hosts[0].Pools = map[domain.DiskType]libvirt.Pool{domain.SSD: {Name: "a", Size: domain.GiB}, domain.HDD: {Name: "a"}}
+		}, []string{`pool "a"`, "size for HDD"}},
+		"pool, shared out": {"what each class may take is said", func(o *libvirt.Options) {
+			o.Hosts[0].Pools = map[domain.DiskType]libvirt.Pool{domain.SSD: {Name: "a", Size: domain.GiB}, domain.HDD: {Name: "a", Size: domain.GiB}}
+		}, nil},
 		"plain tcp":       {"anybody could be the host", func(o *libvirt.Options) { o.Hosts[0].Address = "tcp://kvm-1:16509" }, []string{"want unix:///path or tls://host:port"}},
 		"no certificate":  {"anybody could be us", func(o *libvirt.Options) { o.Hosts[0].Address = "tls://kvm-1" }, []string{"client certificate"}},
 		"half a volume":   {"a volume is in a pool", func(o *libvirt.Options) { o.Images["x"] = libvirt.Image{Volume: "a"} }, []string{"pool and volume"}},
