@@ -24,7 +24,7 @@ type Sweep struct {
 	Unsent    time.Duration // how long an event may wait before the sweep sends it
 	Untouched time.Duration // how long an unfinished request may be quiet
 	Grace     time.Duration // how old a thing of no live resource must be to be an orphan
-	Reap      bool          // delete orphans; else they are counted and logged
+	Reap      bool          // delete orphans whose age is known; else they are counted and logged
 	Orphans   func(n int)   // told how many there are
 }
 
@@ -111,29 +111,33 @@ func (s *Sweep) wake(ctx context.Context, messageID string, arm func(*Work) (eve
 	return err
 }
 
-// orphans compares what the hypervisor has with what the store says is live.
+// orphans compares what the hypervisor has with what the store says is live. What could not be
+// listed does not hide the rest. One whose age is not known may have been made just now,
+// for a request that the store is about to show: it is counted, and left.
 func (s *Sweep) orphans(ctx context.Context) (found, reaped int, err error) {
 	var old []domain.Observation
 	var uids []string
 	for seen, e := range s.Hypervisor.List(ctx) {
 		if e != nil {
-			return 0, 0, e
+			err = errors.Join(err, e)
+			continue
 		}
 		if seen.Phase != domain.ThingDeleting && s.Clock().Sub(seen.CreatedAt) > s.Grace {
 			old, uids = append(old, seen), append(uids, seen.Key.Resource)
 		}
 	}
-	standing, err := s.Agenda.Standing(ctx, uids)
-	if err != nil {
-		return 0, 0, err
+	standing, e := s.Agenda.Standing(ctx, uids)
+	if e != nil {
+		return 0, 0, errors.Join(err, e)
 	}
 	for _, seen := range old {
 		if standing[seen.Key.Resource] {
 			continue
 		}
 		found++
-		s.Log.WarnContext(ctx, "orphan on the hypervisor", "key", seen.Key.Name(), "host", seen.Host, "reap", s.Reap)
-		if s.Reap { // safe: keys are never used again
+		reap := s.Reap && !seen.CreatedAt.IsZero()
+		s.Log.WarnContext(ctx, "orphan on the hypervisor", "key", seen.Key.Name(), "host", seen.Host, "reap", reap)
+		if reap { // safe: keys are never used again
 			if _, e := s.Hypervisor.Delete(ctx, seen.Key); e != nil {
 				err = errors.Join(err, e)
 				continue

@@ -1,9 +1,12 @@
 package libvirt
 
 import (
+	"strconv"
 	"strings"
+	"time"
 
 	rpc "github.com/digitalocean/go-libvirt"
+	"libvirt.org/go/libvirtxml"
 
 	"kbnt.dev/virtualization/domain"
 )
@@ -68,7 +71,42 @@ func (h *Hypervisor) listHost(s *session) ([]domain.Observation, error) {
 		return nil, err
 	}
 	for _, v := range volumes {
-		all = append(all, seenVolume(s.host, v))
+		o := seenVolume(s.host, v)
+		if o.CreatedAt, err = s.written(v); is(err, rpc.ErrNoStorageVol) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
 	}
 	return all, nil
+}
+
+// written is when a volume was last written to, at the host's clock, which is not before it was made; zero if the
+// host does not say. A pool of files shows what it knew when it was last refreshed.
+func (s *session) written(v vol) (time.Time, error) {
+	var document string
+	err := s.look("look up volume", func() (err error) {
+		document, err = s.rpc.StorageVolGetXMLDesc(v.StorageVol, 0)
+		return err
+	})
+	var shown libvirtxml.StorageVolume
+	if err == nil {
+		err = shown.Unmarshal(document)
+	}
+	if err != nil || shown.Target == nil || shown.Target.Timestamps == nil {
+		return time.Time{}, err
+	}
+	return sinceEpoch(shown.Target.Timestamps.Mtime), nil
+}
+
+// sinceEpoch reads a time as libvirt writes it: "1355236900.012345678", or without the fraction. Zero: it is none.
+func sinceEpoch(text string) time.Time {
+	whole, _, _ := strings.Cut(text, ".")
+	seconds, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || seconds <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
 }

@@ -5,6 +5,7 @@ package libvirt_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	rpc "github.com/digitalocean/go-libvirt"
 
@@ -26,6 +27,11 @@ func TestReservationHalfLostQEMU(t *testing.T) {
 	q.options.Dial = everybody
 	w := opened{world: q, World: q.openQEMU(t)}
 	want, made := w.running(t, "half-lost")
+	for o, err := range w.Hypervisor.List(t.Context()) {
+		if err != nil || time.Since(o.CreatedAt) > time.Hour { // the file of a volume says when
+			t.Errorf("list: got %s made at %s, %v, want it made now", o.Key.Name(), o.CreatedAt, err)
+		}
+	}
 	w.redefine(t, want.Network)
 	if got := w.reserved(t, want.Network); got != [2]int{1, 0} {
 		t.Fatalf("reservations in the running and in the defined network: got %v, want 1 and 0", got)
